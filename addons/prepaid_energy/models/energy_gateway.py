@@ -1,0 +1,270 @@
+import json
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from .ingest import Ingest
+
+HEARTBEAT_SECONDS = 15
+SILENT_SECONDS = 120
+
+
+class EnergyGateway(models.Model):
+    """One bridge or data concentrator, with its own user and API key.
+
+    Its user may call :meth:`ingest`, :meth:`commands` and :meth:`report`, the bridge
+    protocol, for its own gateway, and nothing else.
+    """
+
+    _name = "energy.gateway"
+    _description = "Energy Gateway"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "name, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True)
+    site_id = fields.Many2one("energy.site", required=True, check_company=True)
+    company_id = fields.Many2one(related="site_id.company_id", store=True, precompute=True)
+    user_id = fields.Many2one(
+        "res.users",
+        string="Technical User",
+        readonly=True,
+        copy=False,
+        help="The bridge logs in as this user with an API key.",
+    )
+    meter_ids = fields.One2many("energy.meter", "gateway_id")
+    meter_count = fields.Integer(compute="_compute_meter_count")
+    last_seen = fields.Datetime(readonly=True, copy=False)
+    online = fields.Boolean(compute="_compute_online")
+    command_minutes = fields.Integer(
+        "Command Validity (min)",
+        default=10,
+        help="A relay command that was not executed by then is never executed.",
+    )
+    active = fields.Boolean(default=True)
+
+    _user_uniq = models.UniqueIndex(
+        "(user_id) WHERE user_id IS NOT NULL", "This user belongs to another gateway."
+    )
+
+    def _compute_meter_count(self):
+        groups = self.env["energy.meter"]._read_group(
+            [("gateway_id", "in", self.ids)], ["gateway_id"], ["__count"]
+        )
+        counts = {gateway.id: count for gateway, count in groups}
+        for gateway in self:
+            gateway.meter_count = counts.get(gateway.id, 0)
+
+    @api.depends("last_seen")
+    def _compute_online(self):
+        limit = fields.Datetime.now() - timedelta(seconds=SILENT_SECONDS)
+        for gateway in self:
+            gateway.online = bool(gateway.last_seen and gateway.last_seen >= limit)
+
+    # ------------------------------------------------------------------ bridge protocol
+
+    @api.model
+    def ingest(self, batch):
+        """Take a batch of readings, telemetry and events from the calling gateway.
+
+        :param dict batch: see ``docs/bridge-protocol.md``.
+        :return: dict ``accepted, duplicates, held, rejected, commands, server_time``.
+        :raise UserError: (422) the batch as a whole is not understood; names the key.
+        :raise AccessError: (403) the caller is no gateway's user.
+        """
+        return Ingest(self._calling_gateway(), batch).run()
+
+    @api.model
+    def commands(self, reported):
+        """Take the relay states as read back; return the commands to execute.
+
+        Also the gateway's heartbeat. Cheap when nothing changed: three SELECTs.
+
+        :param list reported: dicts ``meter_serial, relay, generation, load_limit_kw?``.
+        :return: dict ``commands``.
+        :raise AccessError: (403) the caller is no gateway's user.
+        """
+        gateway = self._calling_gateway()
+        if not isinstance(reported, list) or not all(
+            isinstance(row, dict) for row in reported
+        ):
+            raise UserError(self.env._("reported: a list of objects is expected."))
+        gateway._beat()
+        gateway._take_reported(reported)
+        return {"commands": gateway._due_commands()._protocol()}
+
+    @api.model
+    def report(self, results):
+        """Take the outcomes of commands that this gateway executed.
+
+        :param list results: dicts ``id, outcome, observed, at, detail``.
+        :return: dict ``accepted`` (count) and ``unknown`` (ids that are not its own).
+        :raise AccessError: (403) the caller is no gateway's user.
+        """
+        gateway = self._calling_gateway()
+        if not isinstance(results, list):
+            raise UserError(self.env._("results: a list of objects is expected."))
+        by_id = {
+            row["id"]: row
+            for row in results
+            if isinstance(row, dict) and type(row.get("id")) is int
+        }
+        commands = self.env["energy.command"].sudo().search(  # sudo: see below
+            [("id", "in", list(by_id)), ("gateway_id", "=", gateway.id)]
+        )
+        for command in commands:
+            gateway._take_result(command, by_id[command.id])
+        return {
+            "accepted": len(commands),
+            "unknown": sorted(by_id.keys() - set(commands.ids)),
+        }
+
+    def _calling_gateway(self):
+        """The gateway of the calling user, in sudo mode.
+
+        sudo: the gateway's user has no access to any model, only to its own gateway's
+        protocol; every query behind it is limited to this gateway's meters.
+        """
+        gateway = self.sudo().search([("user_id", "=", self.env.uid)], limit=1)
+        if not gateway or not self.env.user.has_group(
+            "prepaid_energy.group_energy_gateway"
+        ):
+            raise AccessError(
+                self.env._("This API key belongs to no gateway; see Gateways in Odoo.")
+            )
+        return gateway.with_company(gateway.company_id)
+
+    def _beat(self):
+        """Note that the gateway is alive; written seldom, to keep polls cheap."""
+        limit = fields.Datetime.now() - timedelta(seconds=HEARTBEAT_SECONDS)
+        if not self.last_seen or self.last_seen < limit:
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE energy_gateway SET last_seen = %s WHERE id = %s",
+                    fields.Datetime.now(),
+                    self.id,
+                )
+            )
+            self.invalidate_recordset(["last_seen"])
+
+    def _take_reported(self, reported):
+        """Store what the bridge read back; verify or repeat commands by it."""
+        states = {
+            str(row.get("meter_serial")): row
+            for row in reported
+            if row.get("relay") in ("closed", "open", "unknown")
+        }
+        meters = self.env["energy.meter"].search(
+            [("gateway_id", "=", self.id), ("has_relay", "=", True)]
+        )
+        for meter in meters:
+            row = states.get(meter.serial)
+            if row is None:
+                continue
+            generation = row.get("generation")
+            generation = generation if type(generation) is int else 0
+            relay = row["relay"]
+            if (relay, generation) != (meter.relay_state, meter.relay_generation):
+                meter._take_relay(relay, generation)
+            if relay in ("closed", "open"):
+                meter._reconcile()
+
+    def _due_commands(self):
+        """This gateway's commands that are to be executed now; expired ones end."""
+        now = fields.Datetime.now()
+        commands = self.env["energy.command"].search(
+            [("gateway_id", "=", self.id), ("state", "in", ("pending", "sent"))]
+        )
+        expired = commands.filtered(lambda c: c.expires_at <= now)
+        for command in expired:
+            command._finish("expired", detail=self.env._("The bridge did not answer"))
+            command.meter_id._fail_relay(command)
+        due = commands - expired
+        due.filtered(lambda c: c.state == "pending").write(
+            {"state": "sent", "sent_at": now}
+        )
+        return due
+
+    def _take_result(self, command, row):
+        """Note the outcome of one command as the bridge reported it."""
+        observed = row.get("observed")
+        outcome = row.get("outcome")
+        verified = outcome == "verified" and (
+            command.kind != "relay" or observed == command.value
+        )
+        if command.kind == "relay" and observed in ("closed", "open"):
+            command.meter_id._take_relay(observed, command.generation)
+        state = "verified" if verified else "failed"
+        if outcome == "expired":
+            state = "expired"
+        finished = command._finish(
+            state, observed=json.dumps(observed), detail=str(row.get("detail") or "")[:500]
+        )
+        if finished and state != "verified":
+            command.meter_id._fail_relay(command)
+
+    # -------------------------------------------------------------------------- set-up
+
+    def action_new_key(self):
+        """Make the technical user if needed and a new API key; show the key once."""
+        self.ensure_one()
+        self.check_access("write")
+        key = self._new_api_key()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": self.env._("API key of %s: copy it now", self.name),
+                "message": key,
+                "sticky": True,
+                "type": "warning",
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _new_api_key(self):
+        """Replace the gateway's API keys by a new one.
+
+        :return: the key, which is stored only as a hash.
+        """
+        self.ensure_one()
+        if not self.user_id:
+            self.user_id = self._new_user()
+        user = self.user_id.sudo()  # sudo: a manager of energy is none of users
+        user.env["res.users.apikeys"].search([("user_id", "=", user.id)])._remove()
+        keys = self.env["res.users.apikeys"].with_user(user).sudo()
+        return keys._generate("rpc", f"gateway {self.name}", False)
+
+    def _new_user(self):
+        # sudo: a manager of energy is none of users; the user gets one group only
+        return (
+            self.env["res.users"]
+            .sudo()
+            .with_context(no_reset_password=True)
+            .create(
+                {
+                    "name": self.env._("Gateway %s", self.name),
+                    "login": f"energy-gateway-{self.id}",
+                    "company_id": self.company_id.id,
+                    "company_ids": [(6, 0, self.company_id.ids)],
+                    "group_ids": [
+                        (6, 0, [self.env.ref("prepaid_energy.group_energy_gateway").id])
+                    ],
+                }
+            )
+        )
+
+    @api.model
+    def _cron_watch(self):
+        """Raise an activity for each gateway that fell silent, once."""
+        limit = fields.Datetime.now() - timedelta(seconds=SILENT_SECONDS)
+        for gateway in self.search([("last_seen", "<", limit)]):
+            summary = self.env._("The bridge is silent")
+            if summary not in gateway.activity_ids.mapped("summary"):
+                gateway.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    summary=summary,
+                    note=self.env._("Last seen %s UTC.", gateway.last_seen),
+                )

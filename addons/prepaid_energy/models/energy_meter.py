@@ -1,0 +1,163 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+
+class EnergyMeter(models.Model):
+    """The device on the wall. It comes and goes; the service point stays."""
+
+    _name = "energy.meter"
+    _description = "Energy Meter"
+    _inherit = ["mail.thread"]
+    _order = "serial, id"
+    _rec_name = "serial"
+    _check_company_auto = True
+
+    serial = fields.Char(required=True, tracking=True, copy=False)
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company
+    )
+    profile = fields.Char(help="The bridge's register map, e.g. sdm630 or ddsy1352.")
+    gateway_id = fields.Many2one(
+        "energy.gateway", tracking=True, index=True, check_company=True
+    )
+    register_digits = fields.Integer(
+        default=8, help="Digits before the decimal point: it rolls over after them."
+    )
+    has_relay = fields.Boolean(tracking=True)
+    installation_ids = fields.One2many("energy.meter.installation", "meter_id")
+    service_point_id = fields.Many2one(
+        "energy.service.point", compute="_compute_service_point_id", store=True
+    )
+    last_reading_at = fields.Datetime(readonly=True, copy=False)
+    last_register = fields.Float(
+        "Register (kWh)", digits=(18, 3), readonly=True, copy=False, aggregator=None
+    )
+    telemetry = fields.Json(readonly=True, copy=False)
+    telemetry_at = fields.Datetime(readonly=True, copy=False)
+    power_kw = fields.Float("Power (kW)", digits=(16, 3), readonly=True, copy=False)
+    relay_state = fields.Selection(
+        [("closed", "Closed"), ("open", "Open"), ("unknown", "Unknown")],
+        string="Relay",
+        readonly=True,
+        copy=False,
+        default="unknown",
+        help="As the bridge last read it back from the meter, never assumed.",
+    )
+    relay_at = fields.Datetime("Relay Read At", readonly=True, copy=False)
+    relay_generation = fields.Integer(readonly=True, copy=False, aggregator=None)
+    relay_failures = fields.Integer(readonly=True, copy=False, aggregator=None)
+    relay_retry_at = fields.Datetime(readonly=True, copy=False)
+    active = fields.Boolean(default=True)
+
+    _serial_uniq = models.Constraint(
+        "unique (serial)", "A meter with this serial number exists already."
+    )
+
+    @api.depends("installation_ids.date_to", "installation_ids.service_point_id")
+    def _compute_service_point_id(self):
+        for meter in self:
+            current = meter.installation_ids.filtered(lambda i: not i.date_to)
+            meter.service_point_id = current[:1].service_point_id
+
+    @api.constrains("register_digits")
+    def _check_register_digits(self):
+        for meter in self:
+            if not 3 <= meter.register_digits <= 15:
+                raise ValidationError(
+                    meter.env._(
+                        "%s: a register has between 3 and 15 digits.", meter.serial
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_unread(self):
+        for meter in self.filtered("last_reading_at"):
+            raise UserError(
+                self.env._("%s has readings: archive it instead.", meter.serial)
+            )
+
+    def action_view_readings(self):
+        """Open the meter's raw readings."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_reading_action"
+        )
+        return {**action, "domain": [("meter_id", "=", self.id)]}
+
+    # --------------------------------------------------------------------------- relay
+
+    def _take_relay(self, relay, generation):
+        """Store the relay's state as the bridge read it back.
+
+        :param str relay: closed, open or unknown.
+        :param int generation: of the last command the bridge executed on it.
+        """
+        self.ensure_one()
+        now = fields.Datetime.now()
+        generation = max(generation, self.relay_generation)
+        values = {"relay_at": now, "relay_generation": generation}
+        if relay != self.relay_state:
+            values["relay_state"] = relay
+        self.write(values)
+        commands = self.env["energy.command"].search(
+            [
+                ("meter_id", "=", self.id),
+                ("kind", "=", "relay"),
+                ("state", "in", ("pending", "sent")),
+                ("generation", "<=", generation),
+                ("value", "=", relay),
+            ]
+        )
+        if commands:
+            commands._finish("verified", observed=relay)
+            self.write({"relay_failures": 0, "relay_retry_at": False})
+
+    def _fail_relay(self, command):
+        """A command came to nothing: try again later, and call a person at once."""
+        self.ensure_one()
+        point = command.service_point_id
+        if command.generation < point.generation:
+            return  # a newer wish has replaced it
+        wait = timedelta(minutes=2 ** min(self.relay_failures, 5))
+        self.write(
+            {
+                "relay_failures": self.relay_failures + 1,
+                "relay_retry_at": fields.Datetime.now() + wait,
+            }
+        )
+        self._alarm(
+            point, self.env._("The relay of %s does not follow", self.serial), command.detail
+        )
+
+    def _alarm(self, point, summary, note):
+        """Schedule one activity on the service point; no second one while it is open."""
+        if summary not in point.activity_ids.mapped("summary"):
+            point.activity_schedule(
+                "mail.mail_activity_data_todo", summary=summary, note=note or ""
+            )
+
+    def _reconcile(self):
+        """Repeat what was lost, and report what happened on site (invariant 7).
+
+        A relay that closed by itself is opened again. One that was opened on site is
+        never closed from here: a person opened it, a person asks for it.
+        """
+        self.ensure_one()
+        point = self.service_point_id
+        if not point or point.desired_state in (self.relay_state, "hold"):
+            return
+        if self.relay_retry_at and self.relay_retry_at > fields.Datetime.now():
+            return
+        Command = self.env["energy.command"]
+        mine = [("service_point_id", "=", point.id), ("kind", "=", "relay")]
+        if Command.search_count([*mine, ("state", "in", ("pending", "sent"))], limit=1):
+            return
+        last = Command.search([*mine, ("generation", "=", point.generation)], limit=1)
+        if point.desired_state == "closed" and (not last or last.state == "verified"):
+            self._alarm(
+                point,
+                self.env._("The relay of %s was opened on site", self.serial),
+                self.env._("Look there first; then switch off and on from Odoo."),
+            )
+            return
+        point._converge(again=True)

@@ -1,0 +1,74 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class EnergyMeterInstallation(models.Model):
+    """A meter at a service point, from and to, with its opening and closing register."""
+
+    _name = "energy.meter.installation"
+    _description = "Meter Installation"
+    _order = "date_from desc, id desc"
+    _check_company_auto = True
+
+    meter_id = fields.Many2one(
+        "energy.meter", required=True, ondelete="restrict", check_company=True
+    )
+    service_point_id = fields.Many2one(
+        "energy.service.point", required=True, ondelete="restrict", check_company=True
+    )
+    company_id = fields.Many2one(
+        related="service_point_id.company_id", store=True, precompute=True
+    )
+    date_from = fields.Datetime(
+        "Installed", required=True, default=fields.Datetime.now
+    )
+    date_to = fields.Datetime("Removed")
+    opening_register = fields.Float(
+        digits=(18, 3),
+        help="kWh on the display when it was installed. Zero: the first reading counts "
+        "as the opening.",
+    )
+    closing_register = fields.Float(digits=(18, 3))
+
+    _one_point_per_meter = models.UniqueIndex(
+        "(meter_id) WHERE date_to IS NULL", "This meter is still installed elsewhere."
+    )
+    _one_meter_per_point = models.UniqueIndex(
+        "(service_point_id) WHERE date_to IS NULL",
+        "This service point still has a meter: remove that one first.",
+    )
+    _dates_in_order = models.Constraint(
+        "CHECK (date_to IS NULL OR date_to >= date_from)",
+        "A meter cannot be removed before it was installed.",
+    )
+
+    @api.constrains("meter_id", "service_point_id", "date_from", "date_to")
+    def _check_overlap(self):
+        for installation in self:
+            after = [("id", "!=", installation.id)]
+            if installation.date_to:
+                after.append(("date_from", "<", installation.date_to))
+            for field, subject in (
+                ("meter_id", installation.meter_id.serial),
+                ("service_point_id", installation.service_point_id.name),
+            ):
+                clash = self.search(
+                    [
+                        *after,
+                        (field, "=", installation[field].id),
+                        "|",
+                        ("date_to", "=", False),
+                        ("date_to", ">", installation.date_from),
+                    ],
+                    limit=1,
+                )
+                if clash:
+                    raise ValidationError(
+                        self.env._(
+                            "%(subject)s: the installation overlaps another one, of "
+                            "%(meter)s at %(point)s.",
+                            subject=subject,
+                            meter=clash.meter_id.serial,
+                            point=clash.service_point_id.name,
+                        )
+                    )

@@ -1,0 +1,166 @@
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+
+class EnergyUsage(models.Model):
+    """Consumption of a service point in one local day, band and tier.
+
+    Rows grow while readings come in and are settled into the ledger after their day.
+    Written by SQL only (see ``ingest.py``); users read them.
+    """
+
+    _name = "energy.usage"
+    _description = "Energy Usage"
+    _order = "day desc, service_point_id, band, tier"
+    _log_access = False
+    _rec_name = "day"
+
+    service_point_id = fields.Many2one(
+        "energy.service.point", required=True, readonly=True, ondelete="restrict"
+    )
+    site_id = fields.Many2one(related="service_point_id.site_id")
+    wallet_id = fields.Many2one(
+        "energy.wallet", readonly=True, index=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, ondelete="restrict"
+    )
+    currency_id = fields.Many2one("res.currency", readonly=True, ondelete="restrict")
+    tariff_id = fields.Many2one("energy.tariff", readonly=True, ondelete="restrict")
+    day = fields.Date(required=True, readonly=True, string="Local Day")
+    version = fields.Integer(readonly=True, aggregator=None)
+    season = fields.Char(readonly=True)
+    band = fields.Char(readonly=True)
+    tier = fields.Integer(readonly=True, aggregator=None)
+    kwh = fields.Float("kWh", digits=(18, 3), readonly=True)
+    amount = fields.Monetary("Net Amount", readonly=True)
+    amount_total = fields.Monetary("Amount With Levies", readonly=True)
+    amount_settled = fields.Monetary(
+        "Settled", readonly=True, help="What ledger rows have already taken."
+    )
+
+    _key_uniq = models.UniqueIndex(
+        "(service_point_id, day, wallet_id, tariff_id, version, season, band, tier) "
+        "NULLS NOT DISTINCT"
+    )
+    _day_brin = models.Index("USING brin (day)")
+    _unsettled = models.Index(
+        "(day) WHERE amount_total <> amount_settled AND wallet_id IS NOT NULL"
+    )
+
+    @api.model
+    def _cron_settle(self, batch=500):
+        """Book each finished local day of each service point as one ledger row.
+
+        Idempotent: what is booked is the difference to what was booked before, so a
+        late reading of a settled day becomes a correction row, and a second run books
+        nothing.
+
+        :param int batch: service-point days per transaction.
+        """
+        while True:
+            done = self._settle_batch(batch)
+            remaining = self._count_due() if done == batch else 0
+            left = self.env["ir.cron"]._commit_progress(done, remaining=remaining)
+            if not remaining or not left:
+                return
+
+    def _due_query(self):
+        """Service-point days whose local day is over and whose sums differ."""
+        return SQL(
+            """
+            SELECT usage.service_point_id, usage.wallet_id, usage.day
+              FROM energy_usage usage
+              JOIN energy_tariff tariff ON tariff.id = usage.tariff_id
+             WHERE usage.amount_total <> usage.amount_settled
+               AND usage.wallet_id IS NOT NULL
+               AND usage.day < (%s::timestamp AT TIME ZONE 'UTC'
+                                AT TIME ZONE tariff.tz)::date
+             GROUP BY 1, 2, 3
+            """,
+            fields.Datetime.now(),
+        )
+
+    def _count_due(self):
+        query = SQL("SELECT count(*) FROM (%s) AS due", self._due_query())
+        return self.env.execute_query(query)[0][0]
+
+    def _settle_batch(self, limit):
+        """Settle up to ``limit`` service-point days in a constant number of statements.
+
+        The usage rows are locked first, so that a reading that comes in at the same
+        time is either in this row's amount or in the next correction.
+
+        :return: how many ledger rows were booked.
+        """
+        rows = self.env.execute_query(
+            SQL(
+                """
+                WITH due AS MATERIALIZED (
+                    %s ORDER BY 2, 3, 1 LIMIT %s
+                ), locked AS MATERIALIZED (
+                    SELECT usage.id, usage.wallet_id, usage.service_point_id, usage.day,
+                           usage.company_id, usage.currency_id,
+                           usage.amount_total - usage.amount_settled AS open
+                      FROM energy_usage usage
+                      JOIN due USING (service_point_id, wallet_id, day)
+                     ORDER BY usage.id
+                       FOR UPDATE OF usage
+                ), settled AS (
+                    UPDATE energy_usage usage SET amount_settled = usage.amount_total
+                      FROM locked WHERE usage.id = locked.id
+                ), per_day AS (
+                    SELECT wallet_id, service_point_id, day, company_id, currency_id,
+                           sum(open) AS amount
+                      FROM locked GROUP BY 1, 2, 3, 4, 5
+                ), wallets AS (
+                    UPDATE energy_wallet wallet
+                       SET accrued = wallet.accrued - part.amount,
+                           balance = wallet.balance + part.amount
+                      FROM (SELECT wallet_id, sum(amount) AS amount
+                              FROM per_day GROUP BY 1) part
+                     WHERE wallet.id = part.wallet_id
+                )
+                SELECT wallet_id, service_point_id, day, company_id, currency_id,
+                       (-amount)::text FROM per_day
+                """,
+                self._due_query(),
+                limit,
+            )
+        )
+        if rows:
+            self._book(rows)
+            self.env["energy.wallet"].invalidate_model(["balance", "accrued"])
+        return len(rows)
+
+    def _book(self, rows):
+        """Insert the ledger rows; a day that was booked before gets a correction.
+
+        :param rows: (wallet, service point, day, company, currency, amount as text).
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO energy_wallet_entry (wallet_id, company_id, currency_id,
+                       service_point_id, day, amount, at, kind, name, source_key)
+                SELECT new.wallet, new.company, new.currency, new.point, new.day,
+                       new.amount::numeric, %s,
+                       CASE before.n WHEN 0 THEN 'consumption' ELSE 'correction' END,
+                       concat(CASE before.n WHEN 0 THEN %s ELSE %s END,
+                              ': ', point.name, ', ', new.day),
+                       concat_ws(':', 'usage', new.wallet, new.point, new.day, before.n)
+                  FROM unnest(%s::int[], %s::int[], %s::date[], %s::int[], %s::int[],
+                              %s::text[])
+                       AS new(wallet, point, day, company, currency, amount)
+                  JOIN energy_service_point point ON point.id = new.point
+                 CROSS JOIN LATERAL (
+                    SELECT count(*) AS n FROM energy_wallet_entry entry
+                     WHERE entry.service_point_id = new.point AND entry.day = new.day
+                       AND entry.wallet_id = new.wallet) before
+                """,
+                fields.Datetime.now(),
+                self.env._("Consumption"),
+                self.env._("Late readings"),
+                *(list(column) for column in zip(*rows, strict=True)),
+            )
+        )

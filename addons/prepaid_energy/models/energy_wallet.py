@@ -1,0 +1,263 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+from . import supply
+
+DECIDED_BY_LEDGER = {"balance", "accrued", "level", "level_since"}
+
+
+class EnergyWallet(models.Model):
+    """The prepaid account of a tenant or of a production line.
+
+    ``balance`` and ``accrued`` are never written through the ORM: a trigger adds each
+    ledger row to the balance, the ingest subtracts usage that is not settled yet. So
+    invariant 3 holds: balance = sum of entries - usage not yet settled.
+    """
+
+    _name = "energy.wallet"
+    _description = "Energy Wallet"
+    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _order = "name, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, tracking=True)
+    reference = fields.Char(
+        copy=False,
+        readonly=True,
+        help="What a payer writes on a bank transfer.",
+    )
+    kind = fields.Selection(
+        [("tenant", "Tenant"), ("line", "Production Line")],
+        required=True,
+        default="tenant",
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, index=True, default=lambda self: self.env.company
+    )
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        default=lambda self: self.env.company.currency_id,
+    )
+    partner_id = fields.Many2one(
+        "res.partner", string="Tenant", tracking=True, index=True, check_company=True
+    )
+    department_id = fields.Many2one("hr.department", tracking=True, check_company=True)
+    analytic_account_id = fields.Many2one(
+        "account.analytic.account", tracking=True, check_company=True
+    )
+    policy_id = fields.Many2one("energy.policy", tracking=True, check_company=True)
+    service_point_ids = fields.One2many("energy.service.point", "wallet_id")
+    entry_ids = fields.One2many("energy.wallet.entry", "wallet_id")
+    entry_count = fields.Integer(compute="_compute_entry_count")
+    balance = fields.Monetary(readonly=True, copy=False, default=0.0)
+    accrued = fields.Monetary(
+        string="Not Settled Yet",
+        readonly=True,
+        copy=False,
+        default=0.0,
+        help="Usage that has lowered the balance and has no ledger row yet.",
+    )
+    level = fields.Selection(
+        [("normal", "Normal"), ("low", "Low"), ("cut", "Cut Off")],
+        readonly=True,
+        copy=False,
+        default="normal",
+        index=True,
+    )
+    level_since = fields.Datetime(readonly=True, copy=False)
+    active = fields.Boolean(default=True)
+
+    _reference_company_uniq = models.Constraint(
+        "unique (reference, company_id)", "This wallet reference is already used."
+    )
+
+    @api.constrains("kind", "partner_id", "department_id")
+    def _check_owner(self):
+        for wallet in self:
+            if wallet.kind == "tenant" and not wallet.partner_id:
+                raise ValidationError(
+                    wallet.env._("%s: a tenant's wallet needs the tenant.", wallet.name)
+                )
+            if wallet.kind == "line" and not wallet.department_id:
+                raise ValidationError(
+                    wallet.env._("%s: a line's wallet needs a department.", wallet.name)
+                )
+
+    @api.constrains("currency_id", "company_id", "policy_id")
+    def _check_currency(self):
+        for wallet in self.filtered("policy_id"):
+            if wallet.policy_id.currency_id != wallet.currency_id:
+                raise ValidationError(
+                    wallet.env._(
+                        "%(name)s is kept in %(currency)s, its policy's thresholds "
+                        "are in %(other)s: choose a policy in the same currency.",
+                        name=wallet.name,
+                        currency=wallet.currency_id.name,
+                        other=wallet.policy_id.currency_id.name,
+                    )
+                )
+
+    def _compute_entry_count(self):
+        groups = self.env["energy.wallet.entry"]._read_group(
+            [("wallet_id", "in", self.ids)], ["wallet_id"], ["__count"]
+        )
+        counts = {wallet.id: count for wallet, count in groups}
+        for wallet in self:
+            wallet.entry_count = counts.get(wallet.id, 0)
+
+    def _compute_access_url(self):
+        super()._compute_access_url()
+        for wallet in self:
+            wallet.access_url = f"/my/energy/{wallet.id}"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Number the wallets; a balance comes from ledger rows only."""
+        for vals in vals_list:
+            self._refuse_money(vals)
+            if not vals.get("reference"):
+                # sudo: who may create a wallet may draw its number
+                sequence = self.env["ir.sequence"].sudo()
+                vals["reference"] = sequence.next_by_code("energy.wallet")
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Apply a changed policy at once; the currency is fixed once money moved."""
+        self._refuse_money(vals)
+        # sudo: rows that this user may not see count as well
+        if {"currency_id", "company_id"} & {*vals} and self.sudo().entry_ids:
+            raise UserError(
+                self.env._("A wallet with ledger rows keeps its currency and company.")
+            )
+        result = super().write(vals)
+        if "policy_id" in vals:
+            self._apply_policy()
+        return result
+
+    def _refuse_money(self, vals):
+        wrong = DECIDED_BY_LEDGER & {*vals}
+        if wrong:
+            raise UserError(
+                self.env._(
+                    "%s cannot be written: the ledger and the usage decide it.",
+                    ", ".join(sorted(wrong)),
+                )
+            )
+
+    def action_view_entries(self):
+        """Open the wallet's ledger."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_wallet_entry_action"
+        )
+        return {**action, "domain": [("wallet_id", "=", self.id)], "context": {}}
+
+    def action_view_usage(self):
+        """Open the wallet's consumption."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_usage_action"
+        )
+        return {**action, "domain": [("wallet_id", "=", self.id)]}
+
+    def action_topup(self):
+        """Open the counter's top-up wizard."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Top Up %s", self.name),
+            "res_model": "energy.topup",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_wallet_id": self.id},
+        }
+
+    def _check_topup_amount(self, amount):
+        """Refuse a top-up outside the policy's limits.
+
+        :param float amount: in the wallet's currency.
+        :raise UserError: names the limit that was missed.
+        """
+        self.ensure_one()
+        policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
+        compare = self.currency_id.compare_amounts
+        low = policy.topup_minimum or self.currency_id.rounding
+        if compare(amount, low) < 0:
+            raise UserError(
+                self.env._("The smallest top-up is %s.", self.currency_id.format(low))
+            )
+        if policy and compare(amount, policy.topup_maximum) > 0:
+            raise UserError(
+                self.env._(
+                    "The largest top-up is %s.",
+                    self.currency_id.format(policy.topup_maximum),
+                )
+            )
+
+    def _exact_balances(self):
+        """The balances as exact numbers, straight from the database.
+
+        :return: dict wallet id -> Decimal, in the wallet's currency.
+        """
+        if not self:
+            return {}
+        self.flush_recordset()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id, balance::text FROM energy_wallet WHERE id IN %s",
+                tuple(self.ids),
+            )
+        )
+        return {wallet_id: Decimal(balance) for wallet_id, balance in rows}
+
+    def _apply_policy(self):
+        """Move each wallet to the level its balance asks for, and act on the change."""
+        balances = self._exact_balances()
+        for wallet in self:
+            level = wallet._level_at(balances[wallet.id])
+            if level != wallet.level:
+                wallet._change_level(level, balances[wallet.id])
+        # sudo: the relay follows the money, whoever moved it
+        self.sudo().service_point_ids._converge()
+
+    def _level_at(self, balance):
+        policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
+        if not policy:
+            return supply.NORMAL
+        return supply.wallet_level(
+            balance,
+            self.level,
+            warning=Decimal(str(policy.warning_threshold)),
+            cutoff=Decimal(str(policy.cutoff_threshold)),
+            restore=Decimal(str(policy.restore_threshold)),
+        )
+
+    def _change_level(self, level, balance):
+        before = self.level
+        # past our own write(): the level is what the balance says, not what a user says
+        super().write({"level": level, "level_since": fields.Datetime.now()})
+        body = self._level_message(before, level, self.currency_id.format(float(balance)))
+        if body:
+            self.message_post(
+                body=body,
+                message_type="notification",
+                subtype_xmlid="mail.mt_comment",
+                partner_ids=self.partner_id.ids,
+            )
+
+    def _level_message(self, before, level, balance):
+        """What the tenant reads when the level changes; empty when there is no news."""
+        _ = self.env._
+        if level == supply.CUT and self.sudo().policy_id.armed:
+            return _("Balance %s: supply is being cut off. Top up to restore it.", balance)
+        if level == supply.CUT:
+            return _("Balance %s: used up (the cut-off policy is not armed).", balance)
+        if before == supply.CUT:
+            return _("Balance %s: supply is being restored.", balance)
+        if level == supply.LOW:
+            return _("Balance %s: please top up soon.", balance)
+        return ""

@@ -1,0 +1,35 @@
+from odoo import api, fields, models
+
+
+class PaymentTransaction(models.Model):
+    _inherit = "payment.transaction"
+
+    energy_wallet_id = fields.Many2one(
+        "energy.wallet", string="Energy Wallet", readonly=True, index="btree_not_null"
+    )
+
+    @api.model
+    def _compute_reference_prefix(self, separator, **values):
+        """Start the reference of a top-up with the wallet's own reference."""
+        wallet = self.env["energy.wallet"].browse(values.get("energy_wallet_id"))
+        if wallet.exists():
+            return wallet.reference
+        return super()._compute_reference_prefix(separator, **values)
+
+    def _create_payment(self, **extra_create_values):
+        """Lead the payment of a top-up, or of its refund, to the wallet.
+
+        However often post-processing runs, there is one payment, and posting it books
+        once (invariant 5).
+        """
+        wallet = self.energy_wallet_id or self.source_transaction_id.energy_wallet_id
+        if wallet:
+            extra_create_values["energy_wallet_id"] = wallet.id
+        return super()._create_payment(**extra_create_values)
+
+    def _log_message_on_linked_documents(self, message):
+        """Tell the wallet's chatter as well."""
+        super()._log_message_on_linked_documents(message)
+        author = self.env.user.partner_id
+        for transaction in self.filtered("energy_wallet_id"):
+            transaction.energy_wallet_id.message_post(body=message, author_id=author.id)
