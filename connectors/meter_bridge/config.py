@@ -1,0 +1,220 @@
+"""The bridge's configuration: one TOML file, secrets by environment or file."""
+
+import os
+import tomllib
+from contextvars import ContextVar
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    SettingsConfigDict,
+)
+
+from meter_bridge import meter_profile
+
+_FILE: ContextVar[dict[str, Any]] = ContextVar("config_file")
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the text names the key."""
+
+
+def _web_address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value.rstrip("/")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Erp(_Strict):
+    """Where readings go. Times in seconds."""
+
+    url: Annotated[str, AfterValidator(_web_address)]
+    database: str
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    timeout: float = Field(default=30, gt=0)
+    commands_interval: float = Field(default=1, gt=0)
+    send_interval: float = Field(default=0.5, gt=0)
+    retry_first: float = Field(default=1, gt=0)
+    retry_max: float = Field(default=30, gt=0)
+    batch_max: int = Field(default=5000, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _one_key(self):
+        if bool(self.api_key) == bool(self.api_key_file):
+            raise ValueError(
+                "give either api_key_file, or the key in the environment variable "
+                "METER_BRIDGE_ERP__API_KEY"
+            )
+        return self
+
+    def key(self) -> str:
+        """The API key, read anew so that a replaced file works without restart.
+
+        Raises :class:`ConfigError` when the file is missing or empty.
+        """
+        if self.api_key:
+            return self.api_key.get_secret_value()
+        try:
+            key = self.api_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"erp.api_key_file: {error}") from error
+        if not key:
+            raise ConfigError(f"erp.api_key_file: {self.api_key_file} is empty")
+        return key
+
+
+class Health(_Strict):
+    """Where ``/health`` is served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+
+
+class Meter(_Strict):
+    """One meter on a line. ``poll_interval`` in seconds."""
+
+    serial: str = Field(min_length=1)
+    profile: str
+    device: int = Field(ge=1, le=247)
+    ct: Decimal = Field(default=Decimal(1), gt=0)
+    pt: Decimal = Field(default=Decimal(1), gt=0)
+    poll_interval: float | None = Field(default=None, gt=0)
+
+
+class Line(_Strict):
+    """One line with its meters: one worker, one master. Times in seconds."""
+
+    name: str = Field(min_length=1)
+    transport: Literal["modbus_tcp", "rtu_over_tcp"] = "modbus_tcp"
+    host: str
+    port: int = Field(ge=0, le=65535)
+    timeout: float = Field(default=1, gt=0)
+    quiet_after_timeout: float | None = Field(default=None, ge=0)
+    settle: float = Field(default=0, ge=0)
+    backoff_first: float = Field(default=5, gt=0)
+    backoff_max: float = Field(default=300, gt=0)
+    meters: list[Meter] = Field(alias="meter", min_length=1)
+
+
+class Config(BaseSettings):
+    """All settings. ``METER_BRIDGE_ERP__URL=…`` in the environment wins."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="METER_BRIDGE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        populate_by_name=True,
+    )
+
+    state_dir: Path
+    erp: Erp
+    port_base: int = Field(default=0, ge=0, le=65535)
+    poll_interval: float = Field(default=10, gt=0)
+    telemetry_interval: float = Field(default=60, ge=0)
+    verify_for: float = Field(default=15, gt=0)
+    profile_dir: Path | None = None
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    health: Health | None = None
+    lines: list[Line] = Field(alias="line", min_length=1)
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, **sources):
+        """The environment first, then the file."""
+        file = InitSettingsSource(settings_cls, init_kwargs=_FILE.get({}))
+        return sources["env_settings"], file
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        for line in self.lines:  # ports may be given relative to port_base
+            line.port += self.port_base
+            if not 1 <= line.port <= 65535:
+                raise ValueError(f"line {line.name}: port {line.port} does not exist")
+        self._unique("line.name", [line.name for line in self.lines])
+        places = [f"{line.host}:{line.port}" for line in self.lines]
+        self._unique("line: two masters on one line at", places)
+        serials = [meter.serial for line in self.lines for meter in line.meters]
+        self._unique("line.meter.serial", serials)
+        for line in self.lines:
+            devices = [str(meter.device) for meter in line.meters]
+            self._unique(f"line {line.name}: device", devices)
+            for meter in line.meters:
+                self._check_profile(line, meter)
+        return self
+
+    def _check_profile(self, line: Line, meter: Meter):
+        try:
+            self.profile(meter)
+        except meter_profile.ProfileError as error:
+            key = f"line {line.name}: meter {meter.serial}: profile"
+            raise ValueError(f"{key}: {error}") from error
+
+    @staticmethod
+    def _unique(key: str, values: list[str]):
+        for value in values:
+            if values.count(value) > 1:
+                raise ValueError(f"{key} {value!r} is given twice")
+
+    def profile(self, meter: Meter) -> meter_profile.Profile:
+        """The profile of ``meter``; raises :class:`meter_profile.ProfileError`."""
+        return meter_profile.load(meter.profile, self.profile_dir)
+
+    @property
+    def database(self) -> Path:
+        """The outbox file."""
+        return self.state_dir / "outbox.sqlite3"
+
+
+def from_dict(data: dict[str, Any]) -> Config:
+    """Build the configuration; raises :class:`ConfigError` that names the key."""
+    token = _FILE.set(data)
+    try:
+        return Config()
+    except ValidationError as error:
+        raise ConfigError(meter_profile.explain(error)) from error
+    finally:
+        _FILE.reset(token)
+
+
+def load(path: Path) -> Config:
+    """Read the TOML file ``path``; relative paths in it are relative to it.
+
+    Raises :class:`ConfigError` for a missing file, wrong TOML or a wrong key.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    _anchor(data, Path(os.path.abspath(path)).parent)
+    try:
+        return from_dict(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _anchor(data: dict[str, Any], folder: Path) -> None:
+    erp = data.get("erp")
+    for table, key in (
+        (data, "state_dir"),
+        (data, "profile_dir"),
+        (erp, "api_key_file"),
+    ):
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = str(folder / table[key])

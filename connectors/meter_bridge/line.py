@@ -1,0 +1,194 @@
+"""One worker a line: the only master, one request at a time, the urgent first.
+
+Order: commands, verification of commands, the poll that has begun, due polls, probes
+of dead meters. The choice is made anew after every block, so that a command waits
+for at most one block and one time-out. A probe that has waited ``PROBE_PATIENCE``
+counts as a due poll: a line that is always busy still finds its meters again.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from meter_bridge.commands_store import CommandStore
+from meter_bridge.device import Device, Reading
+from meter_bridge.store import Command
+from meter_bridge.switching import Switchboard
+from meter_bridge.transport import BusError, LineDown, NoAnswer, Refused
+
+log = structlog.get_logger(__name__)
+PROBE_PATIENCE = 60.0
+LINE_BACKOFF = (0.5, 10.0)
+Step = Callable[[], Awaitable[None]]
+
+
+class LineWorker:
+    """Polls the ``devices`` of one line over ``bus`` and executes their commands.
+
+    ``settle`` is the pause in seconds before another device is addressed.
+    """
+
+    def __init__(self, name, bus, devices: list[Device], outbox, *, settle=0.0, **kw):
+        self.name = name
+        self.devices = {device.serial: device for device in devices}
+        self.last_answer = 0.0  # epoch seconds
+        self.down = ""
+        self._bus, self._outbox = bus, outbox
+        self._settle, self._addressed = settle, None
+        self._board = Switchboard(bus, outbox, self.devices, self._now, **kw)
+        self._reading: Reading | None = None
+        self._wake = asyncio.Event()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def submit(self, command: Command) -> None:
+        """Take a command for one of the line's meters."""
+        self._board.submit(command)
+        self._wake.set()
+
+    def status(self) -> dict:
+        """For ``/health``: which meters are silent, when anything answered last."""
+        silent = [item.serial for item in self.devices.values() if item.dead]
+        return {
+            "meters": len(self.devices),
+            "silent": silent,
+            "down": self.down,
+            "last_answer": int(self.last_answer) or None,
+        }
+
+    async def run(self) -> None:
+        """Work until cancelled. Errors of line, meters and disk never end it."""
+        failures = 0
+        me = asyncio.current_task()
+        try:
+            while not me.cancelling():  # a library may swallow a cancellation
+                step, wait = self._next()
+                if step is None:
+                    await self._sleep(wait)
+                    continue
+                try:
+                    await step()
+                    failures = 0
+                except LineDown as error:
+                    await self._line_down(error, failures)
+                    failures += 1
+                except sqlite3.Error as error:
+                    log.error("outbox_write_failed", line=self.name, reason=str(error))
+                    await asyncio.sleep(1)
+        finally:
+            self._bus.close()
+
+    async def _sleep(self, seconds: float) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _line_down(self, error: LineDown, failures: int) -> None:
+        self._reading = None
+        if not self.down:
+            log.warning("line_down", line=self.name, reason=str(error))
+        self.down = str(error)
+        first, most = LINE_BACKOFF
+        await self._sleep(min(first * 2 ** min(failures, 10), most))
+
+    def _next(self) -> tuple[Step | None, float]:
+        """The most urgent step, or how many seconds there is nothing to do."""
+        if self._board.waiting:
+            return self._board.execute, 0
+        now = self._now()
+        check = self._board.next_verification()
+        if check and check.due <= now:
+            return lambda: self._board.verify(check), 0
+        if self._reading:
+            return self._read_block, 0
+        wait = check.due - now if check else 3600.0
+        device = self._most_urgent(now)
+        if device.due > now:
+            return None, min(wait, device.due - now)
+        if device.dead:
+            return lambda: self._probe(device), 0
+        self._reading = Reading.start(device, now)
+        return self._read_block, 0
+
+    def _most_urgent(self, now: float) -> Device:
+        """A due meter before a due probe, unless the probe has waited too long."""
+
+        def urgency(device: Device):
+            if device.due > now:
+                return (2, device.due)
+            patience = PROBE_PATIENCE if device.dead else 0
+            starving = device.due + patience > now and device.dead
+            return (1 if starving else 0, device.due + patience)
+
+        return min(self.devices.values(), key=urgency)
+
+    async def _ask(self, device: Device, function: int, span) -> list[int]:
+        if self._settle and self._addressed not in (None, device.address):
+            await asyncio.sleep(self._settle)
+        self._addressed = device.address
+        words = await self._bus.read(device.address, function, *span)
+        self._heard(device)
+        return words
+
+    def _heard(self, device: Device) -> None:
+        if self.down:
+            log.info("line_up", line=self.name)
+        self.down = ""
+        self.last_answer = time.time()
+        device.answered(self._now())
+
+    async def _read_block(self) -> None:
+        reading, device = self._reading, self._reading.device
+        function, span = reading.blocks.pop(0)
+        try:
+            reading.take(function, span, await self._ask(device, function, span))
+        except Refused as error:
+            self._heard(device)
+            log.warning(
+                "block_refused",
+                meter=device.serial,
+                address=span.address,
+                reason=str(error),
+            )
+        except NoAnswer as error:
+            if not reading.words:
+                await self._silent(device, error)
+                return
+            reading.blocks.clear()
+        if not reading.blocks:
+            await self._deliver(reading)
+
+    async def _silent(self, device: Device, error: BusError) -> None:
+        self._reading = None
+        device.schedule(self._now())
+        device.missed(self._now(), str(error))
+        await self._board.done_reading(device, None)
+
+    async def _deliver(self, reading: Reading) -> None:
+        self._reading = None
+        device = reading.device
+        device.schedule(self._now())
+        if not reading.words:
+            await self._board.done_reading(device, None)
+            return
+        poll = reading.result()
+        await self._outbox.run(CommandStore.add_poll, poll)
+        self._outbox.fresh.set()
+        await self._board.done_reading(device, poll.register)
+
+    async def _probe(self, device: Device) -> None:
+        try:
+            await self._ask(device, *device.probe())
+        except Refused:
+            self._heard(device)
+        except NoAnswer as error:
+            device.missed(self._now(), str(error))
+            await self._board.done_reading(device, None)

@@ -1,0 +1,268 @@
+"""Meter profiles: what stands in which register of which model, as TOML data."""
+
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from meter_bridge import codec, planner
+
+ENERGY_UNITS = {"kWh": Decimal(1), "Wh": Decimal("0.001"), "MWh": Decimal(1000)}
+POWER_UNITS = {"kW": Decimal(1), "W": Decimal("0.001"), "MW": Decimal(1000)}
+TELEMETRY = ("v1", "v2", "v3", "i1", "i2", "i3", "p", "pf", "f", "temperature")
+Function = Literal[3, 4]
+
+
+class ProfileError(ValueError):
+    """A profile is missing or wrong; the text names file and key."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Value(_Strict):
+    """One quantity: where it stands and how it is written."""
+
+    address: int = Field(ge=0, le=0xFFFF)
+    type: Literal["uint16", "int16", "uint32", "int32", "uint64", "int64", "float32"]
+    unit: str
+    scale: Decimal = Decimal(1)
+    resolution: Decimal | None = Field(default=None, gt=0)
+    function: Function | None = None
+    word_order: Literal["big", "little"] | None = None
+    apply: tuple[Literal["ct", "pt"], ...] = ()
+    invalid: tuple[int, ...] = ()
+    rollover: Decimal | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _float_needs_resolution(self):
+        if self.type == "float32" and self.resolution is None:
+            raise ValueError("a float32 value needs its resolution")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Number of registers."""
+        return codec.words_of(self.type)
+
+
+class RelayRead(_Strict):
+    """How the relay's state is read back: one word that says open or closed."""
+
+    function: Function = 3
+    address: int = Field(ge=0, le=0xFFFF)
+    count: int = Field(default=1, ge=1, le=8)
+    word: int = Field(default=0, ge=0, lt=8)
+    open: int
+    closed: int
+
+    @model_validator(mode="after")
+    def _distinguishable(self):
+        if self.open == self.closed:
+            raise ValueError("open and closed must differ")
+        if self.word >= self.count:
+            raise ValueError("word lies outside count")
+        return self
+
+    def state(self, words: list[int]) -> str:
+        """Return ``open``, ``closed`` or ``unknown`` for the words read."""
+        if len(words) != self.count:
+            return "unknown"
+        known = {self.open: "open", self.closed: "closed"}
+        return known.get(words[self.word], "unknown")
+
+
+class Relay(_Strict):
+    """How the relay is switched, and how its state is read back."""
+
+    address: int = Field(ge=0, le=0xFFFF)
+    open: tuple[int, ...]
+    closed: tuple[int, ...]
+    settle_s: float = Field(default=0.3, ge=0, le=60)
+    read: RelayRead | None = None
+
+    def words(self, state: str) -> list[int]:
+        """Registers to write for ``open`` or ``closed``."""
+        return list({"open": self.open, "closed": self.closed}[state])
+
+
+class Writable(_Strict):
+    """Registers that may be written; everything else may not."""
+
+    address: int = Field(ge=0, le=0xFFFF)
+    count: int = Field(ge=1, le=123)
+
+
+class Profile(_Strict):
+    """One meter model."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str
+    title: str
+    notes: str = ""
+    commodity: Literal["electricity", "water", "gas", "heat", "compressed_air"] = (
+        "electricity"
+    )
+    protocol: Literal["modbus"] = "modbus"
+    function: Function = 3
+    word_order: Literal["big", "little"] = "big"
+    max_block: int = Field(default=60, ge=1, le=125)
+    max_hole: int = Field(default=30, ge=0, le=125)
+    write_function: Literal[6, 16] = 16
+    register_value: str = Field(alias="register")
+    values: Mapping[str, Value]
+    relay: Relay | None = None
+    writable: tuple[Writable, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        register = self.values.get(self.register_value)
+        if register is None:
+            raise ValueError(f"register: there is no value {self.register_value!r}")
+        if self.commodity == "electricity" and register.unit not in ENERGY_UNITS:
+            raise ValueError(f"register: {register.unit!r} is not an energy unit")
+        for name, value in self.values.items():
+            if value.count > self.max_block:
+                raise ValueError(f"values.{name}: larger than max_block")
+        if self.relay:
+            self._check_relay()
+        return self
+
+    def _check_relay(self):
+        if len(self.relay.open) != len(self.relay.closed):
+            raise ValueError("relay: open and closed differ in length")
+        if not self.may_write(self.relay.address, len(self.relay.open)):
+            raise ValueError("relay: its registers are not in the list writable")
+        if self.write_function == 6 and len(self.relay.open) != 1:
+            raise ValueError("relay: function 6 writes one register")
+
+    def may_write(self, address: int, count: int) -> bool:
+        """Whether ``count`` registers from ``address`` are on the whitelist."""
+        return any(
+            item.address <= address and address + count <= item.address + item.count
+            for item in self.writable
+        )
+
+    def function_of(self, value: Value) -> int:
+        """Modbus function that reads ``value``."""
+        return value.function or self.function
+
+    def blocks(self, names=None) -> list[tuple[int, planner.Span]]:
+        """Return the (function, span) reads for the values ``names`` (all when None).
+
+        The relay's read-back registers are always among them. The block of the
+        register comes first, so that its time is close to the poll's beginning.
+        """
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        for name, value in self.values.items():
+            if names is None or name in names or name == self.register_value:
+                spans = wanted.setdefault(self.function_of(value), [])
+                spans.append((value.address, value.count))
+        if self.relay and self.relay.read:
+            read = self.relay.read
+            wanted.setdefault(read.function, []).append((read.address, read.count))
+        blocks = [
+            (function, span)
+            for function, spans in wanted.items()
+            for span in planner.plan(spans, self.max_block, self.max_hole)
+        ]
+        first = self.values[self.register_value]
+        return sorted(blocks, key=lambda item: not self._covers(item, first))
+
+    def _covers(self, block, value: Value) -> bool:
+        function, span = block
+        return (
+            function == self.function_of(value)
+            and span.address <= value.address
+            and value.address + value.count <= span.end
+        )
+
+    def decode(
+        self,
+        name: str,
+        words: list[int],
+        ct: Decimal = Decimal(1),
+        pt: Decimal = Decimal(1),
+    ) -> Decimal:
+        """Return value ``name`` in the profile's unit after scale and CT × PT.
+
+        Raises :class:`codec.DecodeError` when the words hold no value.
+        """
+        value = self.values[name]
+        order = value.word_order or self.word_order
+        raw = codec.decode(words, value.type, order, value.invalid)
+        result = codec.scaled(raw, value.scale, value.resolution)
+        for ratio in value.apply:
+            result = codec.scaled(result, ct if ratio == "ct" else pt)
+        return result
+
+    def encode(self, name: str, amount: Decimal) -> list[int]:
+        """Registers of ``amount`` (profile's unit, before CT × PT), rolled over."""
+        value = self.values[name]
+        if value.rollover is not None:
+            amount %= value.rollover
+        order = value.word_order or self.word_order
+        return codec.encode(amount / value.scale, value.type, order)
+
+    def to_standard(self, name: str, amount: Decimal) -> Decimal:
+        """Convert energy to kWh and power to kW; other units stay as they are."""
+        unit = self.values[name].unit
+        factor = ENERGY_UNITS.get(unit) or POWER_UNITS.get(unit)
+        return amount if factor in (None, 1) else codec.scaled(amount, factor)
+
+
+def parse(text: str, origin: str) -> Profile:
+    """Read a profile from TOML ``text``; :class:`ProfileError` names ``origin``."""
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+        return Profile.model_validate(data)
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{origin}: not TOML: {error}") from error
+    except ValidationError as error:
+        raise ProfileError(f"{origin}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """One line a mistake, each beginning with the key it is about."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{key}: {text}" if key else text)
+    return "; ".join(lines)
+
+
+def load_file(path: Path) -> Profile:
+    """Read the profile file ``path``; raises :class:`ProfileError`."""
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path}: {error}") from error
+
+
+def names() -> list[str]:
+    """Names of the profiles that are shipped with the bridge."""
+    folder = resources.files("meter_bridge.profiles")
+    files = (item.name for item in folder.iterdir())
+    return sorted(name[:-5] for name in files if name.endswith(".toml"))
+
+
+@cache
+def load(name: str, folder: Path | None = None) -> Profile:
+    """Return profile ``name``, from the site's own ``folder`` first.
+
+    Raises :class:`ProfileError` with the list of known names.
+    """
+    if folder and (folder / f"{name}.toml").exists():
+        return load_file(folder / f"{name}.toml")
+    if name not in names():
+        known = ", ".join(names())
+        raise ProfileError(f"there is no meter profile {name!r}; known: {known}")
+    item = resources.files("meter_bridge.profiles") / f"{name}.toml"
+    return parse(item.read_text(encoding="utf-8"), item.name)

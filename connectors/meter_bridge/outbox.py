@@ -1,0 +1,60 @@
+"""The outbox for asyncio: one thread owns the file, everyone awaits it."""
+
+import asyncio
+import fcntl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from meter_bridge.commands_store import CommandStore
+
+
+class AlreadyRunning(RuntimeError):
+    """Another bridge uses this state directory."""
+
+
+class Outbox:
+    """Owner of the outbox file ``path``.
+
+    ``await outbox.run(CommandStore.add_poll, poll)`` calls the method in the owning
+    thread and returns when its transaction is on the disk; its exceptions
+    (:class:`sqlite3.Error` when the disk is full) come back to the caller.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        self._store: CommandStore | None = None
+        self._lock = None
+        self.fresh = asyncio.Event()  # something to send came in
+        self.outcomes = asyncio.Event()  # a command has an outcome
+
+    async def open(self) -> None:
+        """Create the directory and open the file; raises :class:`AlreadyRunning`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self._path.with_suffix(".lock"), "w")  # noqa: SIM115
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise AlreadyRunning(
+                f"another meter-bridge already uses {self._path.parent}"
+            ) from error
+        self._store = await self._call(CommandStore, self._path)
+
+    async def close(self) -> None:
+        """Finish what is queued and close the file."""
+        if self._store is not None:
+            await self._call(self._store.close)
+        self._pool.shutdown()
+        if self._lock:
+            self._lock.close()
+
+    async def run(self, method: Callable[..., Any], *args: Any) -> Any:
+        """Call ``method(store, *args)`` in the owning thread."""
+        return await self._call(method, self._store, *args)
+
+    async def _call(self, function, *args):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, function, *args)

@@ -1,0 +1,1 @@
+"""Register maps of meters, one TOML file a model; read by ``meter_profile``."""

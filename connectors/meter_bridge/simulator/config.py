@@ -1,0 +1,110 @@
+"""The plant file of the simulator."""
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from meter_bridge.meter_profile import ProfileError, explain, load
+
+
+class PlantError(ValueError):
+    """The plant file is wrong; the text names the key."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class MeterConfig(_Strict):
+    """One simulated meter. A feeder counts its ``children`` × (1 + ``loss``) and
+    ``leak_kw`` of its own; another meter takes ``nominal_kw`` by the load curve."""
+
+    serial: str
+    device: int = Field(ge=1, le=247)
+    profile: str
+    nominal_kw: float = Field(default=0, ge=0)
+    initial_kwh: Decimal = Field(default=Decimal(0), ge=0)
+    children: tuple[str, ...] = ()
+    loss: float = Field(default=0, ge=0)
+    leak_kw: float = Field(default=0, ge=0)
+    shift_days: int | None = None
+    ct: Decimal = Field(default=Decimal(1), gt=0)
+    pt: Decimal = Field(default=Decimal(1), gt=0)
+
+    @model_validator(mode="after")
+    def _known_profile(self):
+        try:
+            load(self.profile)
+        except ProfileError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class LineConfig(_Strict):
+    """One TCP port: a line of meters behind a gateway."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65535)
+    framing: Literal["tcp", "rtu"] = "tcp"
+    meters: list[MeterConfig] = Field(alias="meter", min_length=1)
+
+
+class PlantConfig(_Strict):
+    """The whole plant; ``tick`` and ``save_every`` in seconds of real time."""
+
+    state: Path | None = None
+    control_host: str = "127.0.0.1"
+    control_port: int | None = Field(default=None, ge=0, le=65535)
+    port_base: int = Field(default=0, ge=0, le=65535)
+    time_factor: float = Field(default=1, ge=0)
+    utc_offset_h: float = 0
+    load_csv: str = ""
+    floor: float = Field(default=0.1, ge=0)
+    tick: float = Field(default=0.2, gt=0)
+    save_every: float = Field(default=3, gt=0)
+    lines: list[LineConfig] = Field(alias="line", min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        meters = [meter for line in self.lines for meter in line.meters]
+        serials = [meter.serial for meter in meters]
+        for serial in serials:
+            if serials.count(serial) > 1:
+                raise ValueError(f"line.meter.serial {serial!r} is given twice")
+        for line in self.lines:
+            line.port += self.port_base  # ports may be given relative to it
+            devices = [meter.device for meter in line.meters]
+            if len(set(devices)) < len(devices):
+                raise ValueError(f"line {line.name}: a device number is given twice")
+        for meter in meters:
+            for child in meter.children:
+                if child not in serials:
+                    raise ValueError(f"{meter.serial}.children: no meter {child!r}")
+        _refuse_loops({meter.serial: meter.children for meter in meters})
+        return self
+
+
+def _refuse_loops(children: dict[str, tuple[str, ...]]) -> None:
+    def walk(serial: str, above: tuple[str, ...]):
+        if serial in above:
+            raise ValueError(f"{serial}.children: it feeds itself")
+        for child in children[serial]:
+            walk(child, (*above, serial))
+
+    for serial in children:
+        walk(serial, ())
+
+
+def load_plant(path: Path) -> PlantConfig:
+    """Read the plant file; raises :class:`PlantError` that names the key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return PlantConfig.model_validate(data)
+    except ValidationError as error:
+        raise PlantError(f"{path}: {explain(error)}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PlantError(f"{path}: {error}") from error

@@ -1,0 +1,231 @@
+"""The plant's physics: loads, feeders, relays and what the meters count.
+
+Power in kW, energy in kWh, times in seconds. Plant time runs ``time_factor`` times
+as fast as real time.
+"""
+
+import json
+import os
+import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from meter_bridge import codec
+from meter_bridge.meter_profile import POWER_UNITS, Profile, load
+from meter_bridge.simulator.config import MeterConfig, PlantConfig, PlantError
+from meter_bridge.simulator.curve import LoadCurve
+
+VOLTAGE = 230.0
+
+
+@dataclass
+class Faults:
+    """What is wrong with a meter, injected over the control port."""
+
+    silent: bool = False
+    relay_stuck: bool = False
+    delay_s: float = 0.0
+    exception: int = 0
+    truncate: bool = False
+    wrong_id: bool = False
+    load_kw: float | None = None
+    time_factor: float | None = None
+
+
+@dataclass
+class SimMeter:
+    """One simulated meter."""
+
+    config: MeterConfig
+    profile: Profile
+    energy: float
+    relay: str = "closed"
+    power: float = 0.0
+    faults: Faults = field(default_factory=Faults)
+    writes: list[dict] = field(default_factory=list)
+
+    def register(self) -> str:
+        """What the bridge should read: after CT × PT and the meter's resolution."""
+        name = self.profile.register_value
+        words = self.profile.encode(name, self._shown(name))
+        amount = self.profile.decode(name, words, self.config.ct, self.config.pt)
+        return codec.plain(self.profile.to_standard(name, amount))
+
+    def _shown(self, name: str) -> Decimal:
+        """The quantity ``name`` in the profile's unit, before CT × PT."""
+        value = self.profile.values[name]
+        amount = Decimal(repr(self._quantity(name)))
+        if name in ("total", "import"):
+            amount /= self.profile.to_standard(name, Decimal(1))
+        elif value.unit in POWER_UNITS:
+            amount /= POWER_UNITS[value.unit]
+        for ratio in value.apply:
+            amount /= self.config.ct if ratio == "ct" else self.config.pt
+        return amount
+
+    def _quantity(self, name: str) -> float:
+        phases = 3 if "v3" in self.profile.values else 1
+        current = self.power * 1000 / (phases * VOLTAGE * 0.95)
+        if name in ("total", "import"):
+            return self.energy
+        if name == "p":
+            return self.power
+        fixed = {"pf": 0.95 if self.power else 1.0, "f": 50.0, "export": 0.0}
+        if name in fixed:
+            return fixed[name]
+        kinds = {"v": VOLTAGE - current * 0.05, "i": current, "p": self.power / phases}
+        return kinds.get(name[0], 0.0)
+
+    def words(self, function: int) -> dict[int, int]:
+        """All registers that ``function`` (3 or 4) reads, by address."""
+        image = {}
+        for name, value in self.profile.values.items():
+            if self.profile.function_of(value) == function:
+                words = self.profile.encode(name, self._shown(name))
+                image.update(enumerate(words, value.address))
+        relay = self.profile.relay
+        if relay and relay.read and relay.read.function == function:
+            read = relay.read
+            image.update(dict.fromkeys(range(read.address, read.address + read.count)))
+            image[read.address + read.word] = getattr(read, self.relay)
+            image = {address: word or 0 for address, word in image.items()}
+        return image
+
+    def write(self, function: int, address: int, words: list[int]) -> bool:
+        """Take a write; False when the meter has nothing to write there."""
+        profile = self.profile
+        if function != profile.write_function:
+            return False
+        if not profile.may_write(address, len(words)) or profile.relay is None:
+            return False
+        for state in ("open", "closed"):
+            if address == profile.relay.address and words == profile.relay.words(state):
+                self.writes.append({"value": state, "stuck": self.faults.relay_stuck})
+                if not self.faults.relay_stuck:
+                    self.relay = state
+                return True
+        return False
+
+
+class Plant:
+    """All meters, and the time in the plant."""
+
+    def __init__(self, config: PlantConfig, curve: LoadCurve):
+        self.config, self.curve = config, curve
+        self.time_factor = config.time_factor
+        self.clock = datetime.now(UTC).timestamp() + config.utc_offset_h * 3600
+        self.meters: dict[str, SimMeter] = {}
+        for line in config.lines:
+            for item in line.meters:
+                meter = SimMeter(item, load(item.profile), float(item.initial_kwh))
+                self.meters[item.serial] = meter
+        self._parents = {
+            child: meter
+            for meter in self.meters.values()
+            for child in meter.config.children
+        }
+        if config.state and config.state.exists():
+            self._restore(config.state)
+        self.advance(0)
+
+    def _restore(self, path: Path) -> None:
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            self.clock = max(float(saved["clock"]), self.clock)
+            for serial, item in saved["meters"].items():
+                if serial in self.meters:
+                    self.meters[serial].energy = float(item["energy"])
+                    self.meters[serial].relay = item["relay"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PlantError(f"{path}: not a state of the plant: {error}") from error
+
+    def save(self) -> None:
+        """Write the registers and relays to the state file, all or nothing."""
+        path = self.config.state
+        if path is None:
+            return
+        meters = {
+            serial: {"energy": repr(meter.energy), "relay": meter.relay}
+            for serial, meter in self.meters.items()
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(path.name + ".new")
+        with open(draft, "w", encoding="utf-8") as file:
+            json.dump({"clock": repr(self.clock), "meters": meters}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+
+    def energized(self, meter: SimMeter) -> bool:
+        """Whether the meter's relay and all relays above it are closed."""
+        while meter is not None:
+            if meter.relay == "open":
+                return False
+            meter = self._parents.get(meter.config.serial)
+        return True
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` of real time pass."""
+        self.clock += seconds * self.time_factor
+        flows: dict[str, tuple[float, float]] = {}
+        for serial in self.meters:
+            self._flow(serial, seconds, flows)
+        for serial, (power, energy) in flows.items():
+            self.meters[serial].power = power
+            self.meters[serial].energy += energy
+
+    def _flow(self, serial: str, seconds: float, flows: dict) -> tuple[float, float]:
+        """Power in kW now, and energy in kWh over ``seconds`` of real time."""
+        if serial in flows:
+            return flows[serial]
+        meter = self.meters[serial]
+        factor = meter.faults.time_factor
+        hours = seconds * (self.time_factor if factor is None else factor) / 3600
+        own = self._own_power(meter) if self.energized(meter) else 0.0
+        power, energy = own, own * hours
+        for child in meter.config.children:
+            child_power, child_energy = self._flow(child, seconds, flows)
+            power += child_power * (1 + meter.config.loss)
+            energy += child_energy * (1 + meter.config.loss)
+        flows[serial] = power, energy
+        return flows[serial]
+
+    def _own_power(self, meter: SimMeter) -> float:
+        config = meter.config
+        if meter.faults.load_kw is not None:
+            return meter.faults.load_kw
+        if config.children:
+            return config.leak_kw
+        days = config.shift_days
+        if days is None:  # another day for each meter, weekdays stay weekdays
+            days = zlib.crc32(config.serial.encode()) % 50 * 7
+        year = datetime.fromtimestamp(self.clock, UTC).timetuple()
+        second = (year.tm_yday - 1 + days) * 86400 + self.clock % 86400
+        return config.nominal_kw * self.curve.at(second) + config.leak_kw
+
+    def add_energy(self, serial: str, kwh: float) -> None:
+        """Let ``kwh`` flow through the meter at once, and through what feeds it."""
+        meter = self.meters[serial]
+        while meter is not None:
+            meter.energy += kwh
+            parent = self._parents.get(meter.config.serial)
+            kwh *= 1 + (parent.config.loss if parent else 0)
+            meter = parent
+
+    def state(self) -> dict[str, dict]:
+        """What each meter shows, by serial; exact energy in ``energy_kwh``."""
+        return {
+            serial: {
+                "register_kwh": meter.register(),
+                "energy_kwh": repr(meter.energy),
+                "relay": meter.relay,
+                "energized": self.energized(meter),
+                "power_kw": round(meter.power, 4),
+                "faults": meter.faults.__dict__,
+                "writes": meter.writes[-20:],
+                "write_count": len(meter.writes),
+            }
+            for serial, meter in self.meters.items()
+        }

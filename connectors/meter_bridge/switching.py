@@ -1,0 +1,195 @@
+"""Executing commands on a line: write once, read back, tell the truth about it."""
+
+import sqlite3
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from meter_bridge.commands_store import CommandStore
+from meter_bridge.device import Device
+from meter_bridge.store import Command
+from meter_bridge.transport import BusError, LineDown, NoAnswer, Refused
+
+log = structlog.get_logger(__name__)
+# a relay that does not follow is read again after these shares of verify_for
+READ_BACK_SHARES = (1 / 30, 1 / 15, 2 / 15)
+
+
+@dataclass
+class Verification:
+    """A write whose effect is still to be read back; loop times in seconds."""
+
+    command: Command
+    device: Device
+    due: float
+    deadline: float
+    tries: int = 0
+    detail: str = ""
+
+
+class Switchboard:
+    """The commands of one line: those to execute, and those to verify."""
+
+    def __init__(self, bus, outbox, devices: dict[str, Device], clock, verify_for=15.0):
+        self._bus, self._outbox, self._devices = bus, outbox, devices
+        self._clock, self._verify_for = clock, verify_for
+        self._waiting: list[Command] = []
+        self._verifying: list[Verification] = []
+
+    def submit(self, command: Command) -> None:
+        """Take a command. One that may have been written already is only read back."""
+        device = self._devices[command.serial]
+        relay = device.profile.relay
+        if command.state in ("sending", "sent") and command.kind == "relay" and relay:
+            self._await_read_back(command, device, 0, "found after a restart")
+        else:
+            self._waiting.append(command)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a command is to be executed."""
+        return bool(self._waiting)
+
+    def next_verification(self) -> Verification | None:
+        """The verification that is due first, due or not."""
+        return min(self._verifying, key=lambda item: item.due, default=None)
+
+    async def execute(self) -> None:
+        """Execute the next command: of one meter's commands the newest generation."""
+        serial = self._waiting[0].serial
+        mine = [command for command in self._waiting if command.serial == serial]
+        command = max(mine, key=lambda item: item.generation)
+        await self._execute(command, self._devices[serial])
+        if command in self._waiting:
+            self._waiting.remove(command)
+
+    @staticmethod
+    def _expired(command: Command) -> bool:
+        return command.expires_at is not None and time.time() >= command.expires_at
+
+    async def _execute(self, command: Command, device: Device) -> None:
+        if self._expired(command):
+            await self._finish(command, "expired", None, "came too late")
+        elif command.kind == "read_now":
+            device.read_now.append(command)
+            device.due = self._clock()
+        elif command.kind != "relay":
+            detail = f"this bridge cannot do {command.kind!r}"
+            await self._finish(command, "failed", None, detail)
+        elif device.profile.relay is None:
+            await self._finish(command, "failed", None, "the meter has no relay")
+        else:
+            await self._switch(command, device)
+
+    async def _switch(self, command: Command, device: Device) -> None:
+        await self._bus.connect()  # LineDown here: nothing was written
+        if not await self._outbox.run(CommandStore.begin_sending, command):
+            detail = "a newer generation was executed"
+            await self._finish(command, "expired", None, detail)
+            return
+        await self._supersede(command)
+        profile, relay = device.profile, device.profile.relay
+        words = relay.words(command.value)
+        if not profile.may_write(relay.address, len(words)):
+            await self._finish(command, "failed", None, "the profile forbids the write")
+            return
+        detail = await self._write(command, device, words)
+        log.info("relay_written", meter=device.serial, value=command.value, note=detail)
+        self._await_read_back(command, device, relay.settle_s, detail)
+
+    async def _write(self, command: Command, device: Device, words: list[int]) -> str:
+        """Write once; returns what was odd about the answer.
+
+        The command leaves the queue before the write, whatever happens then: only
+        a write that was certainly not sent may come back.
+        """
+        profile = device.profile
+        self._waiting.remove(command)
+        try:
+            await self._bus.write(
+                device.address, profile.write_function, profile.relay.address, words
+            )
+        except LineDown:
+            self._waiting.insert(0, command)
+            await self._outbox.run(CommandStore.mark, command.id, "received")
+            raise
+        except (NoAnswer, Refused) as error:
+            return str(error)
+        try:
+            await self._outbox.run(CommandStore.mark, command.id, "sent")
+        except sqlite3.Error as error:  # it stays "sending", which is as true
+            log.error("outbox_write_failed", reason=str(error))
+        return ""
+
+    async def _supersede(self, command: Command) -> None:
+        for old in [v for v in self._verifying if v.command.serial == command.serial]:
+            detail = f"generation {command.generation} came before the read-back"
+            await self._finish(old.command, "unknown", None, detail)
+            self._verifying.remove(old)
+
+    def _await_read_back(self, command, device, wait: float, detail: str) -> None:
+        now = self._clock()
+        deadline = now + wait + self._verify_for
+        self._verifying.append(
+            Verification(command, device, now + wait, deadline, detail=detail)
+        )
+
+    async def verify(self, item: Verification) -> None:
+        """Read one relay back; finish its command, or try again a little later."""
+        outcome, observed = await self._read_back(item)
+        if outcome is None:
+            share = READ_BACK_SHARES[min(item.tries, len(READ_BACK_SHARES) - 1)]
+            item.tries += 1
+            item.due = self._clock() + share * self._verify_for
+            return
+        await self._finish(item.command, outcome, observed, item.detail)
+        self._verifying.remove(item)
+
+    async def _read_back(self, item: Verification) -> tuple[str | None, str | None]:
+        read = item.device.profile.relay.read
+        if read is None:
+            item.detail = item.detail or "the relay of this meter cannot be read back"
+            return "unknown", None
+        late = self._clock() >= item.deadline
+        try:
+            words = await self._bus.read(
+                item.device.address, read.function, read.address, read.count
+            )
+        except BusError as error:
+            item.detail = f"{item.detail}; read-back: {error}".lstrip("; ")[:300]
+            if late or isinstance(error, Refused):
+                return "unknown", None
+            if isinstance(error, LineDown):
+                raise
+            return None, None
+        state = read.state(words)
+        if state == item.command.value:
+            return "verified", state
+        if item.tries < len(READ_BACK_SHARES) and not late:
+            return None, None
+        return ("unknown" if state == "unknown" else "failed"), state
+
+    async def done_reading(self, device: Device, register: str | None) -> None:
+        """Finish the ``read_now`` commands of a meter that was just read."""
+        while device.read_now:
+            command = device.read_now[0]
+            outcome = "failed" if register is None else "verified"
+            await self._finish(command, outcome, register, "")
+            device.read_now.pop(0)
+
+    async def _finish(self, command: Command, outcome, observed, detail: str) -> None:
+        at = int(time.time())
+        await self._outbox.run(
+            CommandStore.finish, command, outcome, observed, at, detail
+        )
+        self._outbox.outcomes.set()
+        self._outbox.fresh.set()
+        log.info(
+            "command_finished",
+            meter=command.serial,
+            command=command.wire_id,
+            outcome=outcome,
+            observed=observed,
+            detail=detail,
+        )

@@ -1,0 +1,141 @@
+"""The command line: what an installer sees, right and wrong."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+from string import Template
+
+import aiohttp
+from conftest import config_of, running_bridge, until
+from test_delivery import write_config
+from typer.testing import CliRunner
+
+from meter_bridge import config, meter_profile
+from meter_bridge.cli import cli as cli_program
+from meter_bridge.simulator.cli import cli as sim_program
+from meter_bridge.simulator.config import load_plant
+
+DEMO = Path(__file__).parent.parent / "demo"
+
+
+async def cli(*arguments, program=cli_program):
+    """Run a command beside the test's event loop; returns status and output."""
+    words = [str(word) for word in arguments]
+    result = await asyncio.to_thread(CliRunner().invoke, program, words)
+    return result.exit_code, " ".join(result.output.split())
+
+
+async def run_bridge(file):
+    """Run the bridge as a process until it ends; returns status and output."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "meter_bridge", "run", "-c", str(file)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, " ".join(output.decode().split())
+
+
+async def test_check_status_and_dead_letters(plant, erp, tmp_path):
+    file = write_config(plant, erp, tmp_path)
+    code, text = await cli("check", "-c", file)
+    assert code == 0
+    assert "M3: answers as Eastron SDM120" in text
+    assert "accepts the API key" in text
+    assert "has not run yet" in (await cli("status", "-c", file))[1]
+    (tmp_path / "key").write_text("bad")
+    plant.plant.meters["M2"].faults.silent = True
+    code, text = await cli("check", "-c", file)
+    assert code == 1
+    assert "M2: no answer" in text
+    assert "refuses this gateway's API key" in text
+    plant.plant.meters["M2"].faults.silent = False
+    erp.unknown = {"M2"}
+    settings = config_of(plant, erp.url, tmp_path / "state")
+    async with running_bridge(settings):
+        await until(lambda: erp.registers("M1"))
+        code, text = await run_bridge(file)
+        assert code == 1
+        assert "another meter-bridge already uses" in text
+    code, text = await cli("status", "-c", file)
+    assert (code, "relay M1 closed" in text) == (0, True)
+    code, text = await cli("dead-letter", "list", "-c", file)
+    assert code == 0
+    assert "unknown serial" in text
+
+
+async def test_read_shows_the_meters_values(plant):
+    plant.plant.time_factor = 0
+    port = plant.lines["L"].port
+    arguments = ["127.0.0.1", "--port", port, "--profile", "ddsy1352", "--once"]
+    code, text = await cli("read", *arguments, "--device", 1)
+    assert code == 0
+    assert plant.plant.meters["M1"].register() in text
+    assert re.search(r"relay .*0x0057.* closed", text)
+    code, text = await cli("read", *arguments, "--device", 9)
+    assert (code, "no answer" in text) == (1, True)
+    arguments[4] = "sdm63O"
+    assert "known: abb_b23" in (await cli("read", *arguments))[1]
+
+
+async def test_profile_check(tmp_path):
+    shipped = Path(meter_profile.__file__).parent / "profiles" / "sdm630.toml"
+    code, text = await cli("profile", "check", shipped)
+    assert (code, "Eastron SDM630" in text) == (0, True)
+    (tmp_path / "own.toml").write_text("schema = 1")
+    code, text = await cli("profile", "check", tmp_path / "own.toml")
+    assert (code, "register" in text) == (1, True)
+
+
+async def test_mistakes_end_with_one_sentence(tmp_path):
+    code, text = await run_bridge(tmp_path / "none.toml")
+    assert (code, "none.toml" in text, "Traceback" in text) == (2, True, False)
+    code, text = await cli(tmp_path / "none.toml", program=sim_program)
+    assert (code, "none.toml" in text, "Traceback" in text) == (1, True, False)
+
+
+async def test_health(plant, erp, tmp_path, unused_tcp_port):
+    health = {"host": "127.0.0.1", "port": unused_tcp_port}
+    settings = config_of(plant, erp.url, tmp_path, health=health)
+    url = f"http://127.0.0.1:{unused_tcp_port}/health"
+    async with running_bridge(settings), aiohttp.ClientSession() as http:
+        await until(lambda: len(erp.rows) > 3)
+        async with http.get(url) as got:
+            body = await got.json()
+        assert (got.status, body["status"], body["problems"]) == (200, "ok", [])
+        assert body["lines"]["L"]["meters"] == 3
+        assert body["erp_last_ok"]
+
+
+def test_the_demo_park(tmp_path):
+    """Twenty meters; bridge and plant agree on every one of them."""
+    values = {
+        "ODOO_URL": "http://127.0.0.1:8069",
+        "ODOO_DB": "demo",
+        "API_KEY_FILE": "/nowhere/key",
+        "STATE_DIR": str(tmp_path),
+        "PLANT_HOST": "127.0.0.1",
+        "PORT_BASE": "28020",
+        "TIME_FACTOR": "60",
+        "LOAD_CSV": "",
+        "CONTROL_PORT": "28030",
+        "HEALTH_PORT": "28031",
+    }
+    for name in ("plant", "bridge"):
+        text = Template((DEMO / f"{name}.toml.in").read_text()).substitute(values)
+        (tmp_path / f"{name}.toml").write_text(text)
+    plant = load_plant(tmp_path / "plant.toml")
+    bridge = config.load(tmp_path / "bridge.toml")
+
+    def places(lines):
+        return {
+            (line.port, meter.device, meter.serial, meter.profile)
+            for line in lines
+            for meter in line.meters
+        }
+
+    assert places(plant.lines) == places(bridge.lines)
+    assert len(places(plant.lines)) == 20
+    assert {line.port for line in plant.lines} == {28020, 28021, 28022}
