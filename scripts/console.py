@@ -34,19 +34,20 @@ def step(text):
     print(f"    done in {time.monotonic() - began:.1f} s", flush=True)
 
 
-def run(command, *, what, log=None, **kwargs):
+def run(command, *, what, log=None, text="", **kwargs):
     """Run ``command`` quietly; on failure raise :class:`Fail` with its last lines.
 
     :param command: list of words.
     :param str what: what the command is for, as the failure's subject.
     :param log: a path that receives the whole output.
+    :param str text: what the command reads on its standard input.
     :return: the command's standard output and error, as text.
     """
     result = subprocess.run(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
+        input=text,
         text=True,
         errors="replace",
         check=False,

@@ -75,6 +75,16 @@ def stop(name, timeout=20):
     (PIDS / f"{name}.json").unlink(missing_ok=True)
 
 
+def kill(name):
+    """Kill the service ``name`` as a power failure would, and wait for its end."""
+    pid = _alive(name)
+    if pid:
+        os.killpg(pid, signal.SIGKILL)
+        while _alive(name):
+            _reap(pid)
+            time.sleep(0.05)
+
+
 def _reap(pid):
     try:
         os.waitpid(pid, os.WNOHANG)

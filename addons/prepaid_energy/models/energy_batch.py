@@ -1,4 +1,7 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.tools import SQL
+
+KEEP_DAYS = 30  # a bridge repeats a batch within minutes, or days after a long outage
 
 
 class EnergyBatch(models.Model):
@@ -24,3 +27,11 @@ class EnergyBatch(models.Model):
     answer = fields.Json(readonly=True)
 
     _uid_uniq = models.UniqueIndex("(gateway_id, uid)")
+
+    @api.autovacuum
+    def _gc_old_batches(self):
+        """Forget the answers of old batches; their readings stay."""
+        limit = fields.Datetime.subtract(fields.Datetime.now(), days=KEEP_DAYS)
+        self.env.cr.execute(
+            SQL("DELETE FROM energy_batch WHERE received_at < %s", limit)
+        )

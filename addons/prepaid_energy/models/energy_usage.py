@@ -122,7 +122,8 @@ class EnergyUsage(models.Model):
                      WHERE wallet.id = part.wallet_id
                 )
                 SELECT wallet_id, service_point_id, day, company_id, currency_id,
-                       (-amount)::text FROM per_day
+                       (-amount)::text
+                  FROM per_day ORDER BY day, service_point_id
                 """,
                 self._due_query(),
                 limit,
@@ -130,7 +131,9 @@ class EnergyUsage(models.Model):
         )
         if rows:
             self._book(rows)
-            self.env["energy.wallet"].invalidate_model(["balance", "accrued"])
+            self.env["energy.wallet"].invalidate_model(
+                ["balance", "accrued", "entry_ids", "entry_count"]
+            )
         return len(rows)
 
     def _book(self, rows):

@@ -104,7 +104,6 @@ class Ingest:
         known = self._claim_uid()
         if known is not None:
             return known
-        self.gateway._beat()
         rows = self._parse()
         self.meters = self._load_meters(rows)
         self._sort_out(rows)
@@ -144,9 +143,10 @@ class Ingest:
         if not isinstance(uid, str) or not 0 < len(uid) <= 200:
             raise UserError(_("batch.uid: a text of 1 to 200 characters is expected."))
         for key in ("readings", "telemetry", "events"):
-            if not isinstance(batch.get(key) or [], list):
+            rows = [] if batch.get(key) is None else batch[key]
+            if not isinstance(rows, list):
                 raise UserError(_("batch.%s: a list is expected.", key))
-            if len(batch.get(key) or []) > MAX_READINGS:
+            if len(rows) > MAX_READINGS:
                 raise UserError(
                     _("batch.%(key)s: at most %(n)s rows.", key=key, n=MAX_READINGS)
                 )
@@ -425,7 +425,7 @@ class Ingest:
                 newest[meter.meter_id] = (at, row[2])
         if not newest:
             return
-        power = [parse_register(values.get("p")) for _at, values in newest.values()]
+        power = [_power(values.get("p")) for _at, values in newest.values()]
         self.env.cr.execute(
             SQL(
                 """
@@ -520,6 +520,17 @@ def parse_register(value):
     if not number.is_finite() or number < 0 or number.adjusted() > DIGITS:
         return None
     return number
+
+
+def _power(value):
+    """Power in kW out of telemetry, for display only; ``None`` if it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) < 10**9 else None
 
 
 def _decimal_or_none(text):

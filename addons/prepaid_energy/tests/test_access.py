@@ -1,0 +1,137 @@
+from odoo.exceptions import AccessError
+from odoo.fields import Command
+from odoo.tests import new_test_user, tagged
+
+from .common import EnergyCase, add_point, credit
+
+MODELS = ("energy.wallet", "energy.wallet.entry", "energy.usage", "energy.service.point")
+
+
+@tagged("post_install", "-at_install")
+class TestAccess(EnergyCase):
+    """Invariant 8: nobody sees or changes what is not theirs."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.stranger = cls.env["res.partner"].create({"name": "Stranger"})
+        cls.other_wallet = cls.env["energy.wallet"].create(
+            {"name": "Stranger", "partner_id": cls.stranger.id}
+        )
+        cls.other_point, cls.other_meter = add_point(
+            cls, "M-OTHER", wallet_id=cls.other_wallet.id
+        )
+        cls.line = cls.env["energy.wallet"].create(
+            {
+                "name": "Line",
+                "kind": "line",
+                "department_id": cls.env["hr.department"].create({"name": "D"}).id,
+            }
+        )
+
+    def setUp(self):
+        super().setUp()
+        for wallet in (self.wallet, self.other_wallet):
+            credit(wallet, "10", f"access:{wallet.id}:{self.id()}")
+        self.ingest((0, "0"), (0, "0", "M-OTHER"), (60, "1"), (60, "1", "M-OTHER"))
+
+    def test_a_tenant_sees_the_own_records_only(self):
+        for model in MODELS:
+            records = self.env[model].with_user(self.portal_user).search([])
+            wallets = records if model == "energy.wallet" else records.wallet_id
+            self.assertEqual(wallets.sudo(), self.wallet, model)
+            groups = self.env[model].with_user(self.portal_user)._read_group(
+                [], [], ["__count"]
+            )
+            self.assertEqual(groups[0][0], len(records), model)
+
+    def test_a_tenant_changes_nothing(self):
+        for record in (self.wallet, self.other_wallet, self.point, self.other_point):
+            mine = record.with_user(self.portal_user)
+            with self.assertRaises(AccessError):
+                mine.write({"name": "Mine"})
+            with self.assertRaises(AccessError):
+                mine.unlink()
+        with self.assertRaises(AccessError):
+            self.other_wallet.with_user(self.portal_user).read(["balance"])
+        for model in ("energy.wallet", "energy.service.point", "energy.topup"):
+            with self.assertRaises(AccessError):
+                self.env[model].with_user(self.portal_user).create({})
+
+    def test_a_tenant_reads_no_plant_data(self):
+        for model in (
+            "energy.meter",
+            "energy.reading",
+            "energy.command",
+            "energy.gateway",
+            "energy.tariff",
+            "energy.reading.review",
+            "energy.batch",
+        ):
+            with self.assertRaises(AccessError, msg=model):
+                self.env[model].with_user(self.portal_user).search([])
+
+    def test_a_gateway_reads_nothing(self):
+        user = self.gateway.user_id
+        for model in (*MODELS, "energy.meter", "energy.gateway", "energy.reading"):
+            with self.assertRaises(AccessError, msg=model):
+                self.env[model].with_user(user).search([])
+
+    def test_another_company_sees_nothing(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        user = new_test_user(
+            self.env,
+            "elsewhere",
+            groups="prepaid_energy.group_energy_manager",
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
+        for model in (
+            *MODELS,
+            "energy.site",
+            "energy.meter",
+            "energy.meter.installation",
+            "energy.gateway",
+            "energy.tariff",
+            "energy.tariff.version",
+            "energy.policy",
+            "energy.reading",
+            "energy.reading.review",
+            "energy.command",
+            "energy.event",
+            "energy.batch",
+        ):
+            records = self.env[model].with_user(user).search([])
+            mine = records.filtered(lambda r: r.sudo().company_id == self.company)
+            self.assertFalse(mine, model)
+
+    def test_roles(self):
+        groups = {
+            role: new_test_user(
+                self.env, f"role_{role}", groups=f"prepaid_energy.group_energy_{role}"
+            )
+            for role in ("user", "operator", "accountant")
+        }
+        may = {
+            "user": (),
+            "operator": (self.point, self.meter, self.site),
+            "accountant": (self.wallet,),
+        }
+        everything = (self.point, self.meter, self.site, self.wallet, self.tariff)
+        for role, user in groups.items():
+            for record in everything:
+                record.with_user(user).read(["display_name"])
+                self.assertEqual(
+                    record.with_user(user).has_access("write"), record in may[role]
+                )
+
+    def test_held_readings_are_never_deleted(self):
+        self.ingest((0, "1", "NOBODY"))
+        review = self.env["energy.reading.review"].search([], limit=1)
+        with self.assertRaisesRegex(Exception, "never deleted"):
+            review.unlink()
+        with self.assertRaisesRegex(Exception, "Decision"):
+            review.action_discard()
+        review.note = "A meter of the neighbour"
+        review.action_discard()
+        self.assertEqual(review.state, "discarded")

@@ -1,0 +1,148 @@
+"""``make test`` and ``make lint``."""
+
+import os
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+
+import odoo_server
+import postgres
+import services
+import system
+from console import Fail, step
+from demo import setup
+from layout import ADDONS, BRIDGE, BRIDGE_VENV, LOCAL, PYTHON, ROOT, VENV
+
+RESULTS = LOCAL / "results"
+TEST_DB = "prepaid_test"
+
+
+def test(names=()):
+    """Run the suites, or those named; sum them up in one closing line.
+
+    A skipped test fails the run: a missing browser or broker must not pass unseen.
+    """
+    suites = {
+        "rating": _rating,
+        "bridge": _bridge,
+        "addon": _addon,
+        "system": _system,
+    }
+    unknown = set(names) - set(suites)
+    if unknown:
+        raise Fail(f"there is no suite {', '.join(unknown)}; there are: {', '.join(suites)}.")
+    setup()
+    RESULTS.mkdir(exist_ok=True)
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    for name in names or suites:
+        print(f"\n==> tests: {name}", flush=True)
+        began = time.monotonic()
+        status = suites[name]()
+        counted = _count(RESULTS / f"{name}.xml")
+        if status and not counted["failed"]:
+            counted["failed"] = 1  # the runner itself broke
+        if not counted["passed"]:
+            counted["failed"] += 1  # a suite that ran nothing proves nothing
+        print(f"    {name}: {counted} in {time.monotonic() - began:.0f} s", flush=True)
+        for key, value in counted.items():
+            total[key] += value
+    if total["skipped"]:
+        print(f"{total['skipped']} skipped tests count as failed")
+    failed = total["failed"] + total["skipped"]
+    print(f"\n{total['passed']} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _count(path):
+    """Passed, failed and skipped tests of a JUnit file; all zero if there is none."""
+    counted = {"passed": 0, "failed": 0, "skipped": 0}
+    if not path.exists():
+        return counted
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            counted["failed"] += 1
+        elif "skipped" in kinds:
+            counted["skipped"] += 1
+        else:
+            counted["passed"] += 1
+    return counted
+
+
+def _pytest(name, python, words, cwd=ROOT, **environment):
+    results = RESULTS / f"{name}.xml"
+    results.unlink(missing_ok=True)
+    return subprocess.run(
+        [str(python), "-m", "pytest", "-q", "-rfEs", f"--junitxml={results}", *words],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        check=False,
+    ).returncode
+
+
+def _rating():
+    path = str(ADDONS / "prepaid_energy")
+    return _pytest("rating", PYTHON, ["tests/rating", "-p", "no:odoo"], PYTHONPATH=path)
+
+
+def _bridge():
+    return _pytest("bridge", BRIDGE_VENV / "bin/python", ["tests"], cwd=BRIDGE)
+
+
+def _addon():
+    system.install_chromium()
+    postgres.start()
+    odoo_server.test_template()
+    with step("Cloning the test database"):
+        odoo_server.clone(odoo_server.TEST_DB, TEST_DB)
+    return _pytest(
+        "addon",
+        PYTHON,
+        [
+            str(ADDONS / "prepaid_energy"),
+            "--odoo-http",
+            f"--odoo-config={_test_config()}",
+            f"--odoo-database={TEST_DB}",
+            "--ignore=addons/prepaid_energy/rating",
+        ],
+        **postgres.environment(),
+    )
+
+
+def _test_config():
+    """``odoo.conf`` with the paths of this checkout, which pytest-odoo cannot pass on."""
+    path = LOCAL / "odoo-test.conf"
+    path.write_text(
+        (ROOT / "odoo.conf").read_text()
+        + f"addons_path = {ADDONS}\ndata_dir = {odoo_server.DATA_DIR}\n"
+    )
+    return path
+
+
+def _system():
+    system.install_chromium()
+    postgres.start()
+    odoo_server.demo_template()
+    try:
+        return _pytest("system", PYTHON, ["tests/system", "-p", "no:odoo"])
+    finally:
+        for name in ("test-bridge", "test-plant", "test-odoo"):
+            services.stop(name)
+
+
+def lint():
+    """Run ruff, pylint-odoo and prettier as the pre-commit configuration does."""
+    setup()
+    tree = ["addons", "connectors", "scripts", "tests", "benchmarks"]
+    tree = [path for path in tree if (ROOT / path).exists()]
+    status = 0
+    for words in (
+        [VENV / "bin/ruff", "check", *tree],
+        [VENV / "bin/ruff", "format", "--check", *tree],
+        [VENV / "bin/pylint", "--rcfile=.pylintrc", "addons/prepaid_energy"],
+        ["npx", "--yes", "--package=prettier@3", "--package=@prettier/plugin-xml@3",
+         "prettier", "--check", "addons/**/*.xml"],
+    ):
+        print("==>", " ".join(str(word) for word in words), flush=True)
+        status |= subprocess.run([str(w) for w in words], cwd=ROOT, check=False).returncode
+    return 1 if status else 0

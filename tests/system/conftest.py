@@ -1,0 +1,108 @@
+"""The whole product for a test: own database, Odoo, plant and bridge, own ports."""
+
+import json
+import shutil
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import odoo_server  # noqa: E402
+import postgres  # noqa: E402
+import services  # noqa: E402
+from layout import LOCAL, PORT_BASE  # noqa: E402
+from park import Park  # noqa: E402
+
+DATABASE = "prepaid_system"
+BASE = PORT_BASE + 100
+SHOTS = LOCAL / "results" / "screenshots"
+
+
+def wait_until(condition, what, timeout=60):
+    """Wait until ``condition()`` is true; fail the test with ``what`` if it never is."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.2)
+    pytest.fail(f"after {timeout} s still not: {what}")
+
+
+class System:
+    """Handles to the running parts, as a tester on the site would have them."""
+
+    def __init__(self, park, url):
+        self.park = park
+        self.url = url
+
+    def plant(self, serial):
+        """What the device itself says: register, relay, power. Not the database."""
+        address = f"http://127.0.0.1:{self.park.control_port}/state"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return json.load(answer)[serial]
+
+    def disturb(self, serial, **fault):
+        """Make something happen at the device, e.g. ``add_kwh=20``."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.park.control_port}/meter/{serial}",
+            data=json.dumps(fault).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status < 300
+
+    def sql(self, query):
+        """Bare output of a query on the system's database."""
+        return postgres.psql(query, DATABASE)
+
+    def restart_bridge(self):
+        """Kill the bridge without warning and start it again."""
+        services.kill(self.park.bridge_service)
+        self.park.start_bridge()
+
+
+@pytest.fixture(scope="session")
+def system():
+    services.stop("test-bridge")
+    services.stop("test-plant")
+    services.stop("test-odoo")
+    folder = LOCAL / "system-test"
+    shutil.rmtree(folder, ignore_errors=True)
+    odoo_server.clone(odoo_server.DEMO_DB, DATABASE)
+    park = Park("test", folder, DATABASE, BASE + 69, BASE + 20, BASE + 30, BASE + 31)
+    park.make_key()
+    odoo_server.start("test-odoo", DATABASE, BASE + 69, BASE + 72)
+    park.start_plant(time_factor=60)
+    park.start_bridge()
+    handle = System(park, f"http://127.0.0.1:{BASE + 69}")
+    yield handle
+    park.stop()
+    services.stop("test-odoo")
+
+
+@pytest.fixture
+def phone(system, request):
+    """A page of a phone's size in real Chromium; a screenshot is kept of its end."""
+    from playwright.sync_api import sync_playwright
+
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        context = browser.new_context(
+            viewport={"width": 390, "height": 844}, base_url=system.url
+        )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        yield page
+        page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
+        browser.close()
