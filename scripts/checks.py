@@ -1,15 +1,16 @@
 """``make test`` and ``make lint``."""
 
 import os
+import shutil
 import subprocess
 import time
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import odoo_server
 import postgres
 import services
 import system
-from console import Fail, step
+from console import Fail, run, step
 from demo import setup
 from layout import ADDONS, BRIDGE, BRIDGE_VENV, LOCAL, PYTHON, ROOT, VENV
 
@@ -30,7 +31,9 @@ def test(names=()):
     }
     unknown = set(names) - set(suites)
     if unknown:
-        raise Fail(f"there is no suite {', '.join(unknown)}; there are: {', '.join(suites)}.")
+        raise Fail(
+            f"there is no suite {', '.join(unknown)}; there are: {', '.join(suites)}."
+        )
     setup()
     RESULTS.mkdir(exist_ok=True)
     total = {"passed": 0, "failed": 0, "skipped": 0}
@@ -110,7 +113,7 @@ def _addon():
 
 
 def _test_config():
-    """``odoo.conf`` with the paths of this checkout, which pytest-odoo cannot pass on."""
+    """``odoo.conf`` with this checkout's paths, which pytest-odoo cannot pass on."""
     path = LOCAL / "odoo-test.conf"
     path.write_text(
         (ROOT / "odoo.conf").read_text()
@@ -131,18 +134,41 @@ def _system():
 
 
 def lint():
-    """Run ruff, pylint-odoo and prettier as the pre-commit configuration does."""
+    """Run the linters of the OCA template: ruff, pylint-odoo, prettier; change nothing.
+
+    :return: the exit status.
+    """
     setup()
     tree = ["addons", "connectors", "scripts", "tests", "benchmarks"]
-    tree = [path for path in tree if (ROOT / path).exists()]
+    xml = sorted(str(path.relative_to(ROOT)) for path in ADDONS.rglob("*.xml"))
     status = 0
     for words in (
         [VENV / "bin/ruff", "check", *tree],
         [VENV / "bin/ruff", "format", "--check", *tree],
         [VENV / "bin/pylint", "--rcfile=.pylintrc", "addons/prepaid_energy"],
-        ["npx", "--yes", "--package=prettier@3", "--package=@prettier/plugin-xml@3",
-         "prettier", "--check", "addons/**/*.xml"],
+        [*_prettier(), "--check", *xml],
     ):
-        print("==>", " ".join(str(word) for word in words), flush=True)
-        status |= subprocess.run([str(w) for w in words], cwd=ROOT, check=False).returncode
+        print("==>", " ".join(str(word) for word in words[:3]), flush=True)
+        result = subprocess.run([str(word) for word in words], cwd=ROOT, check=False)
+        status |= result.returncode
+    print("linters: found something" if status else "linters: nothing to say")
     return 1 if status else 0
+
+
+def _prettier():
+    """The words that run prettier with its XML plug-in, installed below ``.local``."""
+    folder = LOCAL / "node"
+    modules = folder / "node_modules"
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    if not (modules / "prettier").exists():
+        with step("Installing prettier"):
+            folder.mkdir(exist_ok=True)
+            shutil.copy(ROOT / "package.json", folder)
+            run(
+                [VENV / "bin/npm", "install", "--no-audit", "--no-fund"],
+                what="npm install",
+                cwd=folder,
+                env={**os.environ, "PATH": path},
+            )
+    plugin = modules / "@prettier/plugin-xml/src/plugin.js"
+    return [VENV / "bin/node", modules / "prettier/bin/prettier.cjs", "--plugin", plugin]

@@ -38,7 +38,7 @@ FREE_DISK_MB = 4000
 
 
 def load_curve():
-    """The steel works' year of load if it is there, else ``None`` (one is generated)."""
+    """The steel works' year of load, or ``None``: then one is generated."""
     path = SHARED / "data" / "loads" / "steel_seoul_2018.csv.gz"
     return path if path.exists() else None
 

@@ -49,7 +49,11 @@ def addons_digest():
     """A digest of the add-ons' files: a changed one means a new template."""
     sha = hashlib.sha256()
     for path in sorted(ADDONS.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and "tests" not in path.parts:
+        if (
+            path.is_file()
+            and "__pycache__" not in path.parts
+            and "tests" not in path.parts
+        ):
             sha.update(str(path.relative_to(ADDONS)).encode() + path.read_bytes())
     return sha.hexdigest()
 
@@ -132,7 +136,8 @@ def shell(database, script, **values):
     answer = LOCAL / f"shell-{database}.json"
     answer.unlink(missing_ok=True)
     body = (
-        f"import json\nvalues = json.loads({json.dumps(json.dumps(values))})\n{script}\n"
+        f"import json\nvalues = json.loads({json.dumps(json.dumps(values))})\n"
+        f"{script}\n"
         "env.cr.commit()\n"
         f"open({str(answer)!r}, 'w').write(json.dumps(result))\n"
     )

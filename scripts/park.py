@@ -87,13 +87,14 @@ class Park:
             HEALTH_PORT=self.health_port,
         )
         services.start(
-            self.bridge_service, [BRIDGE_BIN / "meter-bridge", "run", "--config", config]
+            self.bridge_service,
+            [BRIDGE_BIN / "meter-bridge", "run", "--config", config],
         )
         services.wait_http(
             self.bridge_service, f"http://127.0.0.1:{self.health_port}/health", 30
         )
 
     def stop(self):
-        """Stop bridge and plant; what the bridge has not delivered stays in its outbox."""
+        """Stop bridge and plant; what was not delivered stays in the outbox."""
         services.stop(self.bridge_service)
         services.stop(self.plant_service)

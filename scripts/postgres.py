@@ -163,5 +163,7 @@ def clone(template, database):
     """Make ``database`` a copy of ``template``; nobody may be connected to either."""
     drop(database)
     if not exists(template):
-        raise Fail(f"the template database {template} is missing; run the command again.")
+        raise Fail(
+            f"the template database {template} is missing; run the command again."
+        )
     psql(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')

@@ -25,7 +25,9 @@ def _odoo_path():
         return ODOO_DIST
     path = Path(source).expanduser().resolve()
     if not (path / "odoo" / "release.py").exists():
-        raise Fail(f"ODOO_SRC={source} is no Odoo source tree: odoo/release.py is missing.")
+        raise Fail(
+            f"ODOO_SRC={source} is no Odoo source tree: odoo/release.py is missing."
+        )
     return path
 
 

@@ -113,6 +113,8 @@ def wait_http(name, url, timeout=120):
         except OSError:
             pass
         if not running(name):
-            raise Fail(f"{name} stopped right after its start; its log says:\n{tail(name)}")
+            raise Fail(
+                f"{name} stopped right after its start; its log says:\n{tail(name)}"
+            )
         time.sleep(0.3)
     raise Fail(f"{name} did not answer at {url} in {timeout} s; its log:\n{tail(name)}")

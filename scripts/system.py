@@ -38,11 +38,29 @@ PACKAGES = {
         "python3-pip-whl",
     ],
 }
-HOST_LIBRARIES = (
-    "libpq5 libllvm14 libicu72 libxml2 libxslt1.1 libgssapi-krb5-2 libldap-2.5-0 "
-    "liblz4-1 libzstd1 libpam0g libuuid1 libselinux1 libsystemd0 libssl3 libstdc++6 "
-    "libmosquitto1 libcjson1 libdlt2 libcap2 libwrap0 tzdata"
-).split()
+HOST_LIBRARIES = [
+    "libpq5",
+    "libllvm14",
+    "libicu72",
+    "libxml2",
+    "libxslt1.1",
+    "libgssapi-krb5-2",
+    "libldap-2.5-0",
+    "liblz4-1",
+    "libzstd1",
+    "libpam0g",
+    "libuuid1",
+    "libselinux1",
+    "libsystemd0",
+    "libssl3",
+    "libstdc++6",
+    "libmosquitto1",
+    "libcjson1",
+    "libdlt2",
+    "libcap2",
+    "libwrap0",
+    "tzdata",
+]
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 PG_BIN = DEBS / "usr/lib/postgresql/15/bin"
@@ -80,7 +98,7 @@ def _mirror():
         words = line.split()
         if len(words) == 3 and words[1:] == [SUITE, "main"]:
             return words[0]
-    raise Fail(f"the host's apt sources name no mirror for Debian {SUITE} main; add one.")
+    raise Fail(f"the host's apt sources name no mirror of Debian {SUITE} main.")
 
 
 def _isolated_apt():

@@ -1,6 +1,6 @@
 {
     "name": "Prepaid Energy",
-    "summary": "Pay first, use later: meters, tariffs, prepaid wallets and safe cut-off",
+    "summary": "Pay first, use later: meters, tariffs, wallets and safe cut-off",
     "version": "19.0.1.0.0",
     "category": "Services/Energy",
     "license": "LGPL-3",

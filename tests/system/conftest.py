@@ -2,21 +2,15 @@
 
 import json
 import shutil
-import sys
 import time
 import urllib.request
-from pathlib import Path
 
+import odoo_server
+import postgres
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import odoo_server  # noqa: E402
-import postgres  # noqa: E402
-import services  # noqa: E402
-from layout import LOCAL, PORT_BASE  # noqa: E402
-from park import Park  # noqa: E402
+import services
+from layout import LOCAL, PORT_BASE
+from park import Park
 
 DATABASE = "prepaid_system"
 BASE = PORT_BASE + 100
@@ -24,7 +18,7 @@ SHOTS = LOCAL / "results" / "screenshots"
 
 
 def wait_until(condition, what, timeout=60):
-    """Wait until ``condition()`` is true; fail the test with ``what`` if it never is."""
+    """Wait until ``condition()`` is true; else fail the test with ``what``."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         value = condition()

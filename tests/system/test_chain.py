@@ -63,12 +63,14 @@ def test_the_tenant_tops_up_on_a_phone_and_supply_returns(system, phone):
     phone.fill("input[name=customer_input]", "4242424242424242")
     phone.click("button[name=o_payment_submit_button]")
     phone.wait_for_url("**/my/energy/*")
-    wait_until(lambda: system.plant("PE-T1")["relay"] == "closed", "the relay is closed")
     wait_until(
-        lambda: system.sql(
-            "SELECT relay_state FROM energy_meter WHERE serial = 'PE-T1'"
-        )
-        == "closed",
+        lambda: system.plant("PE-T1")["relay"] == "closed", "the relay is closed"
+    )
+    wait_until(
+        lambda: (
+            system.sql("SELECT relay_state FROM energy_meter WHERE serial = 'PE-T1'")
+            == "closed"
+        ),
         "Odoo shows it closed",
     )
     register = Decimal(system.plant("PE-T1")["energy_kwh"])
@@ -119,10 +121,14 @@ def test_a_killed_bridge_loses_and_doubles_nothing(system):
         system.restart_bridge()
     truth = Decimal(system.plant("PE-T3")["register_kwh"])
     wait_until(
-        lambda: Decimal(
-            system.sql("SELECT last_register FROM energy_meter WHERE serial = 'PE-T3'")
-        )
-        >= truth,
+        lambda: (
+            Decimal(
+                system.sql(
+                    "SELECT last_register FROM energy_meter WHERE serial = 'PE-T3'"
+                )
+            )
+            >= truth
+        ),
         "the register has arrived",
     )
     used, first, last = system.sql(

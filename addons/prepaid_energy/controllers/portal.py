@@ -44,7 +44,10 @@ class PortalEnergy(PortalAccount):
         return request.render("prepaid_energy.portal_energy_wallet", values)
 
     @http.route(
-        "/my/energy/<int:wallet_id>/transaction", type="jsonrpc", auth="user", website=True
+        "/my/energy/<int:wallet_id>/transaction",
+        type="jsonrpc",
+        auth="user",
+        website=True,
     )
     def portal_energy_transaction(self, wallet_id, **kwargs):
         """Create the draft transaction of a top-up.
@@ -82,7 +85,7 @@ class PortalEnergy(PortalAccount):
             return None
 
     def _energy_amount(self, wallet_sudo, value):
-        """The amount that the browser sent, rounded to the currency; 0 if it is none."""
+        """The amount that the browser sent, rounded; 0 if it is none."""
         amount = self._cast_as_float(value)
         if amount is None or not math.isfinite(amount):
             return 0.0
@@ -110,9 +113,7 @@ class PortalEnergy(PortalAccount):
             "points": wallet_sudo.service_point_ids.sudo(),
             "entries": Entry.search(domain, limit=PAGE, offset=pages["offset"]),
             "pager": pages,
-            "days": [
-                {"day": day, "kwh": kwh, "cost": cost} for day, kwh, cost in days
-            ],
+            "days": [{"day": day, "kwh": kwh, "cost": cost} for day, kwh, cost in days],
             "most_kwh": max((kwh for _day, kwh, _cost in days), default=0) or 1,
             "page_name": "energy_wallet",
         }

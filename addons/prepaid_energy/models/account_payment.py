@@ -9,7 +9,6 @@ class AccountPayment(models.Model):
 
     energy_wallet_id = fields.Many2one(
         "energy.wallet",
-        string="Energy Wallet",
         index="btree_not_null",
         check_company=True,
         copy=False,
@@ -22,7 +21,7 @@ class AccountPayment(models.Model):
             if payment.currency_id != payment.energy_wallet_id.currency_id:
                 raise ValidationError(
                     self.env._(
-                        "%(wallet)s is kept in %(currency)s; the payment is in %(other)s.",
+                        "%(wallet)s is kept in %(currency)s, the payment in %(other)s.",
                         wallet=payment.energy_wallet_id.name,
                         currency=payment.energy_wallet_id.currency_id.name,
                         other=payment.currency_id.name,
@@ -30,7 +29,7 @@ class AccountPayment(models.Model):
                 )
 
     @api.depends("energy_wallet_id")
-    def _compute_destination_account_id(self):
+    def _compute_destination_account_id(self):  # pylint: disable=missing-return
         """A top-up is owed to the tenant until it is consumed: it is no receivable."""
         topups = self.filtered("energy_wallet_id")
         super(AccountPayment, self - topups)._compute_destination_account_id()
@@ -87,14 +86,18 @@ class AccountPayment(models.Model):
         return super().write(vals)
 
     def _refuse_undoing_topup(self):
-        booked = self.env["energy.wallet.entry"].sudo().search(  # sudo: all count
-            [("payment_id", "in", self.ids)], limit=1
+        booked = (
+            self.env["energy.wallet.entry"]
+            .sudo()
+            .search(  # sudo: all count
+                [("payment_id", "in", self.ids)], limit=1
+            )
         )
         if booked:
             raise UserError(
                 self.env._(
-                    "%s has moved a wallet's ledger, which is never rewritten: refund it "
-                    "instead.",
+                    "%s has moved a wallet's ledger, which is never rewritten: "
+                    "refund it instead.",
                     booked.payment_id.name,
                 )
             )

@@ -60,7 +60,9 @@ class EnergyCommand(models.Model):
             point = command.service_point_id
             if point.life_safety and command.value == "open":
                 raise ValidationError(
-                    command.env._("%s is a life-safety load: it is not cut.", point.name)
+                    command.env._(
+                        "%s is a life-safety load: it is not cut.", point.name
+                    )
                 )
             if (point.locked_out or point.tripped) and command.value == "closed":
                 raise ValidationError(
@@ -70,7 +72,7 @@ class EnergyCommand(models.Model):
                 )
 
     def _protocol(self):
-        """The commands as the bridge protocol has them (``docs/bridge-protocol.md``)."""
+        """The commands in the terms of ``docs/bridge-protocol.md``."""
         return [
             {
                 "id": command.id,

@@ -1,5 +1,7 @@
 from odoo import fields, models
 
+RELAYS = {"relay_opened": "open", "relay_closed": "closed"}
+
 
 class EnergyEvent(models.Model):
     """Something a meter told beside its register: a trip, tampering, a power loss."""
@@ -30,3 +32,11 @@ class EnergyEvent(models.Model):
     data = fields.Json(readonly=True)
 
     _uid_uniq = models.Constraint("unique (gateway_id, uid)", "This event is known.")
+
+    def _take_effect(self):
+        """Let the event change what is known of the meter and its point."""
+        self.ensure_one()
+        if self.kind == "overload_trip":
+            self.meter_id.service_point_id._trip(self.at)
+        elif self.kind in RELAYS and self.meter_id:
+            self.meter_id._take_relay(RELAYS[self.kind], self.meter_id.relay_generation)

@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from .ingest import Ingest
+from ..ingest import Batch
 
 HEARTBEAT_SECONDS = 15
 SILENT_SECONDS = 120
@@ -26,7 +26,9 @@ class EnergyGateway(models.Model):
 
     name = fields.Char(required=True)
     site_id = fields.Many2one("energy.site", required=True, check_company=True)
-    company_id = fields.Many2one(related="site_id.company_id", store=True, precompute=True)
+    company_id = fields.Many2one(
+        related="site_id.company_id", store=True, precompute=True
+    )
     user_id = fields.Many2one(
         "res.users",
         string="Technical User",
@@ -74,7 +76,7 @@ class EnergyGateway(models.Model):
         :raise UserError: (422) the batch as a whole is not understood; names the key.
         :raise AccessError: (403) the caller is no gateway's user.
         """
-        return Ingest(self._calling_gateway(), batch).run()
+        return Batch(self._calling_gateway(), batch).run()
 
     @api.model
     def commands(self, reported):
@@ -111,8 +113,12 @@ class EnergyGateway(models.Model):
             for row in results
             if isinstance(row, dict) and type(row.get("id")) is int
         }
-        commands = self.env["energy.command"].sudo().search(  # sudo: see below
-            [("id", "in", list(by_id)), ("gateway_id", "=", gateway.id)]
+        commands = (
+            self.env["energy.command"]
+            .sudo()
+            .search(  # sudo: see below
+                [("id", "in", list(by_id)), ("gateway_id", "=", gateway.id)]
+            )
         )
         for command in commands:
             gateway._take_result(command, by_id[command.id])
@@ -200,7 +206,9 @@ class EnergyGateway(models.Model):
         if outcome == "expired":
             state = "expired"
         finished = command._finish(
-            state, observed=json.dumps(observed), detail=str(row.get("detail") or "")[:500]
+            state,
+            observed=json.dumps(observed),
+            detail=str(row.get("detail") or "")[:500],
         )
         if finished and state != "verified":
             command.meter_id._fail_relay(command)

@@ -128,11 +128,13 @@ class EnergyMeter(models.Model):
             }
         )
         self._alarm(
-            point, self.env._("The relay of %s does not follow", self.serial), command.detail
+            point,
+            self.env._("The relay of %s does not follow", self.serial),
+            command.detail,
         )
 
     def _alarm(self, point, summary, note):
-        """Schedule one activity on the service point; no second one while it is open."""
+        """Schedule an activity on the service point unless it is there already."""
         if summary not in point.activity_ids.mapped("summary"):
             point.activity_schedule(
                 "mail.mail_activity_data_todo", summary=summary, note=note or ""

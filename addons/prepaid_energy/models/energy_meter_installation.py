@@ -3,7 +3,7 @@ from odoo.exceptions import ValidationError
 
 
 class EnergyMeterInstallation(models.Model):
-    """A meter at a service point, from and to, with its opening and closing register."""
+    """A meter at a service point, from and to, with opening and closing register."""
 
     _name = "energy.meter.installation"
     _description = "Meter Installation"
@@ -19,9 +19,7 @@ class EnergyMeterInstallation(models.Model):
     company_id = fields.Many2one(
         related="service_point_id.company_id", store=True, precompute=True
     )
-    date_from = fields.Datetime(
-        "Installed", required=True, default=fields.Datetime.now
-    )
+    date_from = fields.Datetime("Installed", required=True, default=fields.Datetime.now)
     date_to = fields.Datetime("Removed")
     opening_register = fields.Float(
         digits=(18, 3),

@@ -11,7 +11,8 @@ class EnergyReading(models.Model):
     """Read-only view of the raw readings.
 
     The table ``energy_reading`` is partitioned by month and belongs to no ORM model
-    (the ORM cannot create partitioned tables); rows come in by COPY (``ingest.py``).
+    (the ORM cannot create partitioned tables); rows come in by COPY, see
+    ``ingest/store.py``.
     """
 
     _name = "energy.reading"
@@ -27,7 +28,11 @@ class EnergyReading(models.Model):
         "Register (kWh)", digits=(18, 3), readonly=True, aggregator=None
     )
     quality = fields.Selection(
-        [("measured", "Measured"), ("estimated", "Estimated"), ("corrected", "Corrected")],
+        [
+            ("measured", "Measured"),
+            ("estimated", "Estimated"),
+            ("corrected", "Corrected"),
+        ],
         readonly=True,
     )
 
@@ -72,7 +77,9 @@ class EnergyReading(models.Model):
     def _ensure_partitions(self, moments):
         """Make the monthly partitions that hold ``moments`` (naive UTC datetimes)."""
         months = sorted({(moment.year, moment.month) for moment in moments})
-        names = {f"energy_reading_{year}_{month:02}": (year, month) for year, month in months}
+        names = {
+            f"energy_reading_{year}_{month:02}": (year, month) for year, month in months
+        }
         if not names:
             return
         known = self.env.execute_query(

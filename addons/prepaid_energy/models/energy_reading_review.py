@@ -7,7 +7,7 @@ REASONS = [
     ("unreadable_time", "Time is not readable"),
     ("malformed", "Row is not a reading"),
     ("not_installed", "Meter is installed nowhere"),
-    ("no_tariff", "Service point has no tariff in force"),
+    ("not_rateable", "The rating engine refuses it"),
     ("future", "From the future"),
     ("late", "Older than the newest reading"),
     ("conflict", "Another value for the same moment"),
@@ -50,7 +50,7 @@ class EnergyReadingReview(models.Model):
     note = fields.Char("Decision", tracking=True, help="Why it was discarded.")
 
     def action_discard(self):
-        """Close the case without using the reading; the reason must be written first."""
+        """Close the case without using the reading; the reason must be there."""
         for review in self:
             if not review.note:
                 raise UserError(

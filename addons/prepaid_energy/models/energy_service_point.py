@@ -123,7 +123,11 @@ class EnergyServicePoint(models.Model):
             point.meter_id = current[:1].meter_id
 
     @api.depends(
-        "locked_out", "tripped", "desired_state", "meter_id.relay_state", "meter_id.has_relay"
+        "locked_out",
+        "tripped",
+        "desired_state",
+        "meter_id.relay_state",
+        "meter_id.has_relay",
     )
     def _compute_supply_state(self):
         for point in self:
@@ -181,7 +185,7 @@ class EnergyServicePoint(models.Model):
             **{flag: bool(vals.get(flag, self[flag])) for flag in flags},
         )
 
-    def _converge(self, again=False):
+    def _converge(self, again=False):  # pylint: disable=missing-return
         """Give each point a new generation and a command where its facts changed.
 
         :param bool again: also where nothing changed, to repeat a lost command.

@@ -3,7 +3,7 @@ from odoo.exceptions import ValidationError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
-from .rating_adapter import TariffError, compile_tariff
+from ..rating import TariffError, compile_tariff
 
 
 class EnergyTariff(models.Model):
@@ -36,7 +36,7 @@ class EnergyTariff(models.Model):
     )
     version_ids = fields.One2many("energy.tariff.version", "tariff_id", copy=True)
     price_now = fields.Float(
-        "Price Now", digits=(16, 6), compute="_compute_price_now", help="Per kWh, net."
+        digits=(16, 6), compute="_compute_price_now", help="Per kWh, net."
     )
     active = fields.Boolean(default=True)
 
@@ -44,13 +44,16 @@ class EnergyTariff(models.Model):
     def _compute_price_now(self):
         now = fields.Datetime.now()
         for tariff in self:
-            local = fields.Datetime.context_timestamp(tariff.with_context(tz=tariff.tz), now)
-            started = tariff.version_ids.filtered(
-                lambda version, day=local.date(): (
-                    version.valid_from and version.valid_from <= day
-                )
-            )
-            tariff.price_now = started.sorted("valid_from")[-1:].price
+            zoned = tariff.with_context(tz=tariff.tz)
+            today = fields.Datetime.context_timestamp(zoned, now).date()
+            tariff.price_now = tariff._version_at(today).price
+
+    def _version_at(self, day):
+        """The version in force on the local ``day``, or an empty recordset."""
+        begun = self.version_ids.filtered(
+            lambda version: version.valid_from and version.valid_from <= day
+        )
+        return begun.sorted("valid_from")[-1:]
 
     @api.constrains("version_ids", "tz")
     def _check_document(self):
@@ -60,7 +63,9 @@ class EnergyTariff(models.Model):
             try:
                 compile_tariff(tariff._document(), tariff.tz)
             except TariffError as error:
-                raise ValidationError(f"{tariff.name}: {error}") from error
+                raise ValidationError(
+                    self.env._("%(tariff)s: %(error)s", tariff=tariff.name, error=error)
+                ) from error
 
     def write(self, vals):
         """Forget compiled tariffs, in every worker process."""

@@ -6,7 +6,7 @@ class EnergyUsage(models.Model):
     """Consumption of a service point in one local day, band and tier.
 
     Rows grow while readings come in and are settled into the ledger after their day.
-    Written by SQL only (see ``ingest.py``); users read them.
+    Written by SQL only (see ``ingest/store.py``); users read them.
     """
 
     _name = "energy.usage"
@@ -160,6 +160,7 @@ class EnergyUsage(models.Model):
                     SELECT count(*) AS n FROM energy_wallet_entry entry
                      WHERE entry.service_point_id = new.point AND entry.day = new.day
                        AND entry.wallet_id = new.wallet) before
+                 ORDER BY new.day, new.point
                 """,
                 fields.Datetime.now(),
                 self.env._("Consumption"),

@@ -109,7 +109,7 @@ class EnergyWallet(models.Model):
         for wallet in self:
             wallet.entry_count = counts.get(wallet.id, 0)
 
-    def _compute_access_url(self):
+    def _compute_access_url(self):  # pylint: disable=missing-return
         super()._compute_access_url()
         for wallet in self:
             wallet.access_url = f"/my/energy/{wallet.id}"
@@ -236,11 +236,13 @@ class EnergyWallet(models.Model):
             restore=Decimal(str(policy.restore_threshold)),
         )
 
-    def _change_level(self, level, balance):
+    def _change_level(self, level, balance):  # pylint: disable=missing-return
         before = self.level
         # past our own write(): the level is what the balance says, not what a user says
         super().write({"level": level, "level_since": fields.Datetime.now()})
-        body = self._level_message(before, level, self.currency_id.format(float(balance)))
+        body = self._level_message(
+            before, level, self.currency_id.format(float(balance))
+        )
         if body:
             self.message_post(
                 body=body,
@@ -251,13 +253,16 @@ class EnergyWallet(models.Model):
 
     def _level_message(self, before, level, balance):
         """What the tenant reads when the level changes; empty when there is no news."""
-        _ = self.env._
         if level == supply.CUT and self.sudo().policy_id.armed:
-            return _("Balance %s: supply is being cut off. Top up to restore it.", balance)
+            return self.env._(
+                "Balance %s: supply is being cut off. Top up to restore it.", balance
+            )
         if level == supply.CUT:
-            return _("Balance %s: used up (the cut-off policy is not armed).", balance)
+            return self.env._(
+                "Balance %s: used up (the cut-off policy is not armed).", balance
+            )
         if before == supply.CUT:
-            return _("Balance %s: supply is being restored.", balance)
+            return self.env._("Balance %s: supply is being restored.", balance)
         if level == supply.LOW:
-            return _("Balance %s: please top up soon.", balance)
+            return self.env._("Balance %s: please top up soon.", balance)
         return ""

@@ -57,14 +57,16 @@ class EnergyWalletEntry(models.Model):
     _point_day = models.Index("(service_point_id, day)")
 
     def init(self):
-        """Install the triggers that make the ledger append-only and the balance true."""
+        """Install the triggers that freeze the ledger and keep the balance true."""
         self.env.cr.execute(
             """
-            CREATE OR REPLACE FUNCTION energy_wallet_entry_frozen() RETURNS trigger AS $$
+            CREATE OR REPLACE FUNCTION energy_wallet_entry_frozen()
+            RETURNS trigger AS $$
             BEGIN
                 RAISE EXCEPTION 'energy_wallet_entry is append-only: post a correction';
             END $$ LANGUAGE plpgsql;
-            CREATE OR REPLACE FUNCTION energy_wallet_entry_booked() RETURNS trigger AS $$
+            CREATE OR REPLACE FUNCTION energy_wallet_entry_booked()
+            RETURNS trigger AS $$
             BEGIN
                 UPDATE energy_wallet SET balance = COALESCE(balance, 0) + NEW.amount
                  WHERE id = NEW.wallet_id;
@@ -80,13 +82,13 @@ class EnergyWalletEntry(models.Model):
         )
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         """Refuse: rows are posted by :meth:`_post`, which keeps amounts exact."""
         raise UserError(
             self.env._("Ledger rows come from top-ups, grants, usage and corrections.")
         )
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         """Refuse: a ledger row is never changed."""
         raise UserError(self.env._("A ledger row is never changed: post a correction."))
 

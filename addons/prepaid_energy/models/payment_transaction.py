@@ -5,7 +5,7 @@ class PaymentTransaction(models.Model):
     _inherit = "payment.transaction"
 
     energy_wallet_id = fields.Many2one(
-        "energy.wallet", string="Energy Wallet", readonly=True, index="btree_not_null"
+        "energy.wallet", readonly=True, index="btree_not_null"
     )
 
     @api.model
@@ -27,7 +27,7 @@ class PaymentTransaction(models.Model):
             extra_create_values["energy_wallet_id"] = wallet.id
         return super()._create_payment(**extra_create_values)
 
-    def _log_message_on_linked_documents(self, message):
+    def _log_message_on_linked_documents(self, message):  # pylint: disable=missing-return
         """Tell the wallet's chatter as well."""
         super()._log_message_on_linked_documents(message)
         author = self.env.user.partner_id

@@ -57,7 +57,7 @@ class EnergyCase(TransactionCase):
 
 
 def set_up_park(cls):
-    """Make the records; usable by HTTP cases as well, which cannot inherit the above."""
+    """Make the records; HTTP cases, which cannot inherit the above, use it too."""
     cls.company = cls.env.company
     cls.company._ensure_energy_prepayment_account()
     cls.site = cls.env["energy.site"].create({"name": "Test park", "tz": "UTC"})
@@ -88,7 +88,9 @@ def set_up_park(cls):
             "topup_maximum": 500,
         }
     )
-    cls.tenant = cls.env["res.partner"].create({"name": "Tenant Ltd", "is_company": True})
+    cls.tenant = cls.env["res.partner"].create(
+        {"name": "Tenant Ltd", "is_company": True}
+    )
     cls.wallet = cls.env["energy.wallet"].create(
         {
             "name": "Tenant Ltd",

@@ -4,7 +4,12 @@ from odoo.tests import new_test_user, tagged
 
 from .common import EnergyCase, add_point, credit
 
-MODELS = ("energy.wallet", "energy.wallet.entry", "energy.usage", "energy.service.point")
+MODELS = (
+    "energy.wallet",
+    "energy.wallet.entry",
+    "energy.usage",
+    "energy.service.point",
+)
 
 
 @tagged("post_install", "-at_install")
@@ -40,8 +45,10 @@ class TestAccess(EnergyCase):
             records = self.env[model].with_user(self.portal_user).search([])
             wallets = records if model == "energy.wallet" else records.wallet_id
             self.assertEqual(wallets.sudo(), self.wallet, model)
-            groups = self.env[model].with_user(self.portal_user)._read_group(
-                [], [], ["__count"]
+            groups = (
+                self.env[model]
+                .with_user(self.portal_user)
+                ._read_group([], [], ["__count"])
             )
             self.assertEqual(groups[0][0], len(records), model)
 

@@ -130,7 +130,9 @@ class TestRelay(EnergyCase):
 
     def test_only_who_locked_out_or_a_manager_releases(self):
         one, two = (
-            new_test_user(self.env, login, groups="prepaid_energy.group_energy_operator")
+            new_test_user(
+                self.env, login, groups="prepaid_energy.group_energy_operator"
+            )
             for login in ("operator_one", "operator_two")
         )
         self.lock_out(user=one)

@@ -47,7 +47,7 @@ class TestSettlement(EnergyCase):
         self.assertEqual((first.kind, second.kind), ("consumption", "correction"))
         self.assertEqual(first.day, second.day)
         self.assertAlmostEqual(second.amount, -0.275)
-        self.assertEqual(self.exact_balance(), Decimal("100") - Decimal("2.475"))
+        self.assertEqual(self.exact_balance(), Decimal(100) - Decimal("2.475"))
 
     def test_the_day_ends_by_the_tariffs_clock(self):
         self.tariff.tz = "Pacific/Auckland"

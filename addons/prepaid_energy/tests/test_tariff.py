@@ -22,7 +22,7 @@ class TestTariff(EnergyCase):
         self.ingest((0, "0"), (60, "1"))
         self.tariff.version_ids.price = 0.5
         self.ingest((120, "2"))
-        self.assertEqual(self.exact_balance(), Decimal("100") - Decimal("0.825"))
+        self.assertEqual(self.exact_balance(), Decimal(100) - Decimal("0.825"))
 
     def test_versions_follow_each_other(self):
         credit(self.wallet, "100", "rich")

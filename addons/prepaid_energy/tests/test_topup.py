@@ -27,14 +27,14 @@ class TestCounter(EnergyCase):
         move = payment.move_id
         self.assertEqual(move.state, "posted")
         liability = move.line_ids.filtered(
-            lambda l: l.account_id == self.company.energy_prepayment_account_id
+            lambda line: line.account_id == self.company.energy_prepayment_account_id
         )
         self.assertEqual(liability.credit, 50)
         self.assertEqual(liability.partner_id, self.tenant)
         self.assertEqual(sum(move.line_ids.mapped("balance")), 0)
         self.assertFalse(
             move.line_ids.filtered(
-                lambda l: l.account_id.account_type.startswith("income")
+                lambda line: line.account_id.account_type.startswith("income")
             ),
             "a top-up is no revenue",
         )

@@ -1,0 +1,3 @@
+"""From a bridge's batch to usage, wallets and commands; see ``batch.py``."""
+
+from .batch import Batch

@@ -1,0 +1,342 @@
+"""A batch of readings becomes usage, accruals and relay commands: one transaction.
+
+How to use: ``Batch(gateway, batch).run()`` returns the answer of the bridge protocol.
+
+How it works: parse the rows; load the state of all meters in one query, locking them in
+a fixed order; sort each row into accepted, duplicate, held or rejected; rate the
+accepted ones in memory; COPY them; write usage, meter states and wallets with one
+statement each; let the policy act on wallets whose level changed. The number of SQL
+statements does not depend on the number of readings.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..rating.exact import EXACT
+from .meters import load_meters
+from .parse import EPOCH, epoch, parse_power, parse_register, parse_time
+from .store import Store
+
+MAX_READINGS = 10_000
+FUTURE_SECONDS = 300
+
+
+class Batch:
+    """One batch of one gateway; see the module's docstring."""
+
+    def __init__(self, gateway, batch):
+        self.gateway = gateway
+        self.env = gateway.env
+        self.store = Store(gateway.env)
+        self.batch = batch
+        self.now = datetime.now(UTC).replace(tzinfo=None)
+        self.held = []
+        self.rejected = []
+        self.duplicates = 0
+        self.reviews = []
+
+    # ------------------------------------------------------------------------- the run
+
+    def run(self):
+        """Process the batch.
+
+        :return: the protocol's answer, a dict of plain JSON values.
+        :raise UserError: the batch is no batch; nothing was stored.
+        """
+        self._check_shape()
+        known = self._claim_uid()
+        if known is not None:
+            return known
+        rows = self._parse()
+        self.meters = load_meters(self.env, self.gateway.id, self._serials(rows))
+        self._sort_out(rows)
+        self._rate()
+        moved = [meter for meter in self.meters.values() if meter.accepted]
+        self.store.readings(moved)
+        self.store.states(self.states)
+        self.store.usage(self.usage)
+        self.store.reviews(self.reviews)
+        self.store.telemetry(self._newest_telemetry())
+        self._take_events()
+        accepted = sum(len(meter.accepted) for meter in moved)
+        answer = {
+            "accepted": accepted,
+            "duplicates": self.duplicates,
+            "held": self.held,
+            "rejected": self.rejected,
+            "commands": self.gateway._due_commands()._protocol(),
+            "server_time": f"{self.now.isoformat(timespec='seconds')}Z",
+        }
+        self.env.cr.execute(
+            SQL(
+                "UPDATE energy_batch SET accepted = %s, duplicates = %s, answer = %s "
+                "WHERE gateway_id = %s AND uid = %s",
+                accepted,
+                self.duplicates,
+                json.dumps(answer),
+                self.gateway.id,
+                self.batch["uid"],
+            )
+        )
+        return answer
+
+    def _check_shape(self):
+        batch = self.batch
+        if not isinstance(batch, dict):
+            raise UserError(self.env._("batch: an object is expected."))
+        uid = batch.get("uid")
+        if not isinstance(uid, str) or not 0 < len(uid) <= 200:
+            raise UserError(
+                self.env._("batch.uid: a text of 1 to 200 characters is expected.")
+            )
+        for key in ("readings", "telemetry", "events"):
+            rows = [] if batch.get(key) is None else batch[key]
+            if not isinstance(rows, list):
+                raise UserError(self.env._("batch.%s: a list is expected.", key))
+            if len(rows) > MAX_READINGS:
+                raise UserError(
+                    self.env._(
+                        "batch.%(key)s: at most %(n)s rows.", key=key, n=MAX_READINGS
+                    )
+                )
+
+    def _claim_uid(self):
+        """Claim the batch's uid; return the answer it got before, or ``None``."""
+        claimed = self.env.execute_query(
+            SQL(
+                "INSERT INTO energy_batch (gateway_id, uid, received_at) "
+                "VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING id",
+                self.gateway.id,
+                self.batch["uid"],
+                self.now,
+            )
+        )
+        if claimed:
+            return None
+        return self.env.execute_query(
+            SQL(
+                "SELECT answer FROM energy_batch WHERE gateway_id = %s AND uid = %s",
+                self.gateway.id,
+                self.batch["uid"],
+            )
+        )[0][0]
+
+    # ------------------------------------------------------------------ parse and judge
+
+    def _parse(self):
+        """Readable rows as (index, serial, naive UTC second, register)."""
+        rows = []
+        for index, row in enumerate(self.batch.get("readings") or []):
+            if not isinstance(row, list) or len(row) < 3:
+                self._set_aside("rejected", index, "malformed", row)
+                continue
+            serial, raw_time, raw_register = row[:3]
+            at = parse_time(raw_time)
+            register = parse_register(raw_register)
+            if not isinstance(serial, str) or not serial:
+                self._set_aside("rejected", index, "unknown_serial", row)
+            elif at is None:
+                self._set_aside("rejected", index, "unreadable_time", row)
+            elif register is None:
+                self._set_aside("rejected", index, "unreadable_value", row, at=at)
+            else:
+                rows.append((index, serial, at, register))
+        return rows
+
+    def _serials(self, rows):
+        """All meter serials that the batch speaks of."""
+        serials = {row[1] for row in rows}
+        for row in self.batch.get("telemetry") or []:
+            if isinstance(row, list) and row:
+                serials.add(str(row[0]))
+        for row in self.batch.get("events") or []:
+            if isinstance(row, dict):
+                serials.add(str(row.get("meter_serial")))
+        return serials
+
+    def _sort_out(self, rows):
+        """Sort the rows into accepted, duplicate, held and rejected."""
+        stored = self._stored_values(rows)
+        raw = self.batch.get("readings")
+        for index, serial, at, register in sorted(
+            rows, key=lambda row: (row[2], row[0])
+        ):
+            meter = self.meters.get(serial)
+            before = stored.get((meter.meter_id, at)) if meter else None
+            if before is not None and before == register:
+                self.duplicates += 1
+                continue
+            verdict, reason, detail = self._judge(meter, at, register, before)
+            if reason:
+                self._set_aside(verdict, index, reason, raw[index], meter, at, detail)
+                continue
+            meter.accepted.append((at, register, index))
+            stored[(meter.meter_id, at)] = register
+
+    def _judge(self, meter, at, register, before):
+        """(verdict, reason, detail) for a row that is new; reason None: use it."""
+        if meter is None:
+            return "rejected", "unknown_serial", None
+        if meter.point_id is None:
+            return "held", "not_installed", None
+        if at > self.now + timedelta(seconds=FUTURE_SECONDS):
+            return "held", "future", f"server time {self.now}"
+        if before is not None:
+            return "held", "conflict", f"stored: {before}"
+        last_at, last_register = meter.last_at, meter.last_register
+        if meter.accepted:
+            last_at, last_register, _index = meter.accepted[-1]
+        if last_at and at <= last_at:
+            return "held", "late", f"newest: {last_at}"
+        if last_register is not None and register < last_register:
+            return "held", "backwards", f"register before: {last_register}"
+        return None, None, None
+
+    def _stored_values(self, rows):
+        """Stored registers of the moments that are not newer than the newest."""
+        moments = [
+            (meter.meter_id, at)
+            for _index, serial, at, _register in rows
+            if (meter := self.meters.get(serial))
+            and meter.last_at
+            and at <= meter.last_at
+        ]
+        if not moments:
+            return {}
+        meter_ids, times = zip(*moments, strict=True)
+        found = self.env.execute_query(
+            SQL(
+                """
+                SELECT reading.meter_id, reading.at, reading.register::text
+                  FROM unnest(%s::int[], %s::timestamp[]) AS asked(meter_id, at)
+                  JOIN energy_reading reading USING (meter_id, at)
+                """,
+                list(meter_ids),
+                list(times),
+            )
+        )
+        return {(meter_id, at): Decimal(value) for meter_id, at, value in found}
+
+    def _set_aside(self, verdict, index, reason, row, meter=None, at=None, detail=None):
+        """Note a row that cannot be used, in the answer and in the review list."""
+        (self.held if verdict == "held" else self.rejected).append(
+            {"index": index, "reason": reason}
+        )
+        fields = row if isinstance(row, list) else [row]
+        fields = [str(field)[:200] for field in fields[:3]] + [None] * 3
+        self.reviews.append(
+            {
+                "gateway_id": self.gateway.id,
+                "batch_uid": self.batch["uid"],
+                "position": index,
+                "meter_id": meter.meter_id if meter else None,
+                "meter_serial": fields[0],
+                "raw_time": fields[1],
+                "raw_register": fields[2],
+                "at": at,
+                "verdict": verdict,
+                "reason": reason,
+                "detail": detail,
+            }
+        )
+
+    # ------------------------------------------------------------------------ rate
+
+    def _rate(self):
+        """Rate what was accepted, in memory: ``self.usage`` and ``self.states``.
+
+        usage: (point, wallet, company, currency, tariff, local day, version, season,
+        band, tier) -> [kWh, net, with levies] as Decimal; states: point -> the rating
+        engine's state.
+        """
+        self.usage = {}
+        self.states = {}
+        for meter in self.meters.values():
+            if not meter.accepted or not meter.tariff_id:
+                continue
+            tariff = self.env["energy.tariff"].browse(meter.tariff_id)._compiled()
+            start = meter.last_at and (epoch(meter.last_at), meter.last_register)
+            try:
+                charges, state = tariff.advance(
+                    self.states.get(meter.point_id, meter.rating_state),
+                    [(epoch(at), register) for at, register, _index in meter.accepted],
+                    start=start,
+                )
+            except ValueError as error:
+                self._hold_unrated(meter, str(error))
+                continue
+            self.states[meter.point_id] = state
+            self._collect(meter, charges)
+
+    def _collect(self, meter, charges):
+        """Add the charges of one meter to ``self.usage``."""
+        owner = (
+            meter.point_id,
+            meter.wallet_id,
+            meter.company_id,
+            meter.currency_id,
+            meter.tariff_id,
+        )
+        for key, parts in charges.items():
+            sums = self.usage.setdefault((*owner, *key), [Decimal(0)] * 3)
+            sums[:] = [EXACT.add(a, b) for a, b in zip(sums, parts, strict=True)]
+
+    def _hold_unrated(self, meter, detail):
+        """The engine refuses a meter's readings: hold them all, with its reason."""
+        raw = self.batch["readings"]
+        for at, _register, index in meter.accepted:
+            self._set_aside(
+                "held", index, "not_rateable", raw[index], meter, at, detail
+            )
+        meter.accepted.clear()
+
+    # ------------------------------------------------------- telemetry and events
+
+    def _newest_telemetry(self):
+        """The newest telemetry of each meter: meter -> (time, values, power in kW).
+
+        For display only; rows that cannot be read are passed over.
+        """
+        newest = {}
+        for row in self.batch.get("telemetry") or []:
+            if (
+                not isinstance(row, list)
+                or len(row) < 3
+                or not isinstance(row[2], dict)
+            ):
+                continue
+            at, meter = parse_time(row[1]), self.meters.get(str(row[0]))
+            if at and meter and at >= newest.get(meter.meter_id, (EPOCH,))[0]:
+                newest[meter.meter_id] = (at, row[2], parse_power(row[2].get("p")))
+        return newest
+
+    def _take_events(self):
+        """Store new events, by uid, and let overload trips and relays take effect."""
+        Event = self.env["energy.event"]
+        kinds = {kind for kind, _label in Event._fields["kind"].selection}
+        fresh = {}
+        for row in self.batch.get("events") or []:
+            at = parse_time(row.get("time")) if isinstance(row, dict) else None
+            if at and isinstance(row.get("uid"), str) and row.get("kind") in kinds:
+                fresh.setdefault(row["uid"], (at, row))
+        if not fresh:
+            return
+        known = Event.search(
+            [("gateway_id", "=", self.gateway.id), ("uid", "in", list(fresh))]
+        ).mapped("uid")
+        for uid, (at, row) in fresh.items():
+            if uid not in known:
+                meter = self.meters.get(str(row.get("meter_serial")))
+                values = {"gateway_id": self.gateway.id, "uid": uid, "at": at}
+                Event.create(
+                    {
+                        **values,
+                        "meter_id": meter.meter_id if meter else False,
+                        "kind": row["kind"],
+                        "data": row.get("data"),
+                    }
+                )._take_effect()

@@ -1,0 +1,65 @@
+"""The meters of a batch, with all the state that judging and rating need."""
+
+from odoo.tools import SQL
+
+from .parse import decimal_or_none
+
+LOAD_METERS = """
+SELECT meter.serial, meter.id, meter.last_reading_at,
+       meter.last_register::text, installation.id, installation.date_from,
+       installation.opening_register::text, point.id, point.rating_state,
+       point.tariff_id, point.wallet_id, point.company_id, tariff.currency_id
+  FROM energy_meter meter
+  LEFT JOIN energy_meter_installation installation
+         ON installation.meter_id = meter.id AND installation.date_to IS NULL
+  LEFT JOIN energy_service_point point ON point.id = installation.service_point_id
+  LEFT JOIN energy_tariff tariff ON tariff.id = point.tariff_id
+ WHERE meter.gateway_id = %s AND meter.serial = ANY(%s)
+ ORDER BY meter.id
+   FOR NO KEY UPDATE OF meter
+"""
+
+
+class MeterState:
+    """A meter as one row of :data:`LOAD_METERS` has it; registers are Decimal."""
+
+    COLUMNS = (
+        "serial",
+        "meter_id",
+        "last_at",
+        "last_register",
+        "installation_id",
+        "installed",
+        "opening",
+        "point_id",
+        "rating_state",
+        "tariff_id",
+        "wallet_id",
+        "company_id",
+        "currency_id",
+    )
+    __slots__ = (*COLUMNS, "accepted")
+
+    def __init__(self, row):
+        values = dict(zip(self.COLUMNS, row, strict=True))
+        values["last_register"] = decimal_or_none(values["last_register"])
+        values["opening"] = decimal_or_none(values["opening"])
+        for name, value in values.items():
+            setattr(self, name, value)
+        if self.last_at and self.installed and self.last_at < self.installed:
+            self.last_at = self.last_register = None  # read at another point before
+        if not self.last_at:
+            self.last_register = None
+            if self.opening:
+                self.last_at, self.last_register = self.installed, self.opening
+        self.accepted = []
+
+
+def load_meters(env, gateway_id, serials):
+    """Load and lock the gateway's meters among ``serials``, in a fixed order.
+
+    :return: dict serial -> :class:`MeterState`.
+    """
+    env.flush_all()
+    found = env.execute_query(SQL(LOAD_METERS, gateway_id, sorted(serials)))
+    return {row[0]: MeterState(row) for row in found}

@@ -1,0 +1,70 @@
+"""Values of the bridge protocol: times and registers, read strictly."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+EPOCH = datetime(1970, 1, 1)
+YEARS = range(1971, 2199)
+DIGITS = 15  # before the decimal point
+DECIMALS = 9  # behind it: a millionth of a watt-hour
+
+
+def parse_time(value):
+    """A moment of the protocol: RFC 3339 with zone, or integer epoch seconds.
+
+    :return: naive UTC datetime of a whole second, or ``None`` if it is not readable.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        if isinstance(value, int):
+            moment = EPOCH + timedelta(seconds=value)
+        elif isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            if not moment.tzinfo:
+                return None
+            moment = moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+        else:
+            return None
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.year in YEARS else None
+
+
+def parse_register(value):
+    """A register of the protocol: a decimal string (or integer), not negative.
+
+    :return: Decimal in the meter's unit, or ``None`` if it cannot be one.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value)
+    try:
+        number = Decimal(text) if len(text) <= 40 else Decimal("NaN")
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or number < 0 or number.adjusted() >= DIGITS:
+        return None
+    if number.as_tuple().exponent < -DECIMALS:
+        return None
+    return number
+
+
+def parse_power(value):
+    """Power in kW out of telemetry, for display only; ``None`` if it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) < 10**9 else None
+
+
+def epoch(moment):
+    """Seconds since 1970 of a naive UTC datetime."""
+    return round((moment - EPOCH).total_seconds())
+
+
+def decimal_or_none(text):
+    return None if text is None else Decimal(text)
