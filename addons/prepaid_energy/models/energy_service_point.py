@@ -233,7 +233,7 @@ class EnergyServicePoint(models.Model):
             return self.env._("Locked out: %s", self.lockout_reason or "")
         if self.switched_off:
             return self.env._("Switched off by an operator")
-        return self.env._("Balance %s", wallet.currency_id.format(wallet.balance))
+        return self.env._("Balance %s", wallet._format(wallet.balance))
 
     def action_switch_off(self):
         """Open the relay from the office; refused for life-safety points."""

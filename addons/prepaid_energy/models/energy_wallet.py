@@ -240,9 +240,7 @@ class EnergyWallet(models.Model):
         before = self.level
         # past our own write(): the level is what the balance says, not what a user says
         super().write({"level": level, "level_since": fields.Datetime.now()})
-        body = self._level_message(
-            before, level, self.currency_id.format(float(balance))
-        )
+        body = self._level_message(before, level, self._format(balance))
         if body:
             self.message_post(
                 body=body,
@@ -250,6 +248,10 @@ class EnergyWallet(models.Model):
                 subtype_xmlid="mail.mt_comment",
                 partner_ids=self.partner_id.ids,
             )
+
+    def _format(self, amount):
+        """``amount`` as people read it, in the wallet's currency; never a "-0.00"."""
+        return self.currency_id.format(self.currency_id.round(float(amount)) or 0.0)
 
     def _level_message(self, before, level, balance):
         """What the tenant reads when the level changes; empty when there is no news."""

@@ -1,5 +1,6 @@
 """The plant file of the simulator."""
 
+from datetime import datetime
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -62,6 +63,7 @@ class PlantConfig(_Strict):
     port_base: int = Field(default=0, ge=0, le=65535)
     time_factor: float = Field(default=1, ge=0)
     utc_offset_h: float = 0
+    begin: datetime | None = None  # plant time at first start, local; else now
     load_csv: str = ""
     floor: float = Field(default=0.1, ge=0)
     tick: float = Field(default=0.2, gt=0)

@@ -115,7 +115,10 @@ class Plant:
     def __init__(self, config: PlantConfig, curve: LoadCurve):
         self.config, self.curve = config, curve
         self.time_factor = config.time_factor
-        self.clock = datetime.now(UTC).timestamp() + config.utc_offset_h * 3600
+        if config.begin:
+            self.clock = config.begin.replace(tzinfo=UTC).timestamp()
+        else:
+            self.clock = datetime.now(UTC).timestamp() + config.utc_offset_h * 3600
         self.meters: dict[str, SimMeter] = {}
         for line in config.lines:
             for item in line.meters:

@@ -1,6 +1,7 @@
 """The plant: feeders add up, relays stop the flow, registers never go back."""
 
 import gzip
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
@@ -152,3 +153,11 @@ def test_plant_files_with_mistakes(tmp_path, change, says):
     file.write_text(toml_of({"line": [line]}))
     with pytest.raises(PlantError, match=says):
         load_plant(file)
+
+
+def test_plant_time_begins_where_it_is_told():
+    plant = tree(begin="2026-01-08T09:00:00")
+    began = datetime.fromtimestamp(plant.clock, UTC)
+    assert began.isoformat() == "2026-01-08T09:00:00+00:00"
+    plant.advance(60)
+    assert plant.clock - began.timestamp() == 3600, "time factor 60"
