@@ -171,4 +171,5 @@ def _prettier():
                 env={**os.environ, "PATH": path},
             )
     plugin = modules / "@prettier/plugin-xml/src/plugin.js"
-    return [VENV / "bin/node", modules / "prettier/bin/prettier.cjs", "--plugin", plugin]
+    program = modules / "prettier/bin/prettier.cjs"
+    return [VENV / "bin/node", program, "--plugin", plugin]

@@ -1,9 +1,10 @@
 """Decisions 1 to 10, each with figures worked by hand."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from rating import compile_tariff
 from rating_tools import hours, rated, rows_of, rule, tiers, version
 
 JUNE = ("2024-06-01T00:00", "2024-07-01T00:00")
@@ -172,12 +173,40 @@ def test_7_demand_only_in_its_bands(tmp_path):
     assert out["months"]["2024-06"]["demand"] == {"power": {"kw": "2"}}
 
 
-def test_7_a_day_long_window_over_a_clock_change_is_one(tmp_path):
+def test_7_a_clock_change_begins_a_new_window(tmp_path):
     one = version(demand=[demand(demand_minutes=1440)])
     period = ("2024-03-30T00:00", "2024-04-01T00:00")
     out = rated(tmp_path, hours("2024-03-30T23:00", 23), [one], period)
-    # 23 kWh × 60 / 1440 = 0.958333…; twelve decimals are kept.
-    assert out["months"]["2024-03"]["demand"]["power"]["kw"] == "0.958333333333"
+    # 2 hours before the change and 21 after it: 21 kWh × 60 / 1440.
+    assert out["months"]["2024-03"]["demand"]["power"]["kw"] == "0.875"
+
+
+def test_7_a_repeated_half_hour_does_not_add_up_to_a_higher_maximum(tmp_path):
+    """Lord Howe's clock goes back by half an hour: constant 2 kW stay 2 kW."""
+    begin = datetime(2024, 4, 5, 13)
+    rows = [
+        (f"{begin + timedelta(minutes=30 * index):%Y-%m-%dT%H:%MZ}", "1")
+        for index in range(145)
+    ]
+    out = rated(
+        tmp_path,
+        rows,
+        [version(demand=[demand()])],
+        ("2024-04-06T00:00", "2024-04-09T00:00"),
+        "Australia/Lord_Howe",
+        minutes=30,
+    )
+    assert out["months"]["2024-04"]["demand"]["power"]["kw"] == "2"
+
+
+def test_7_the_state_does_not_grow_with_the_years():
+    tariff = compile_tariff({"versions": [version(demand=[demand()])]}, "UTC")
+    state, at, register = None, 1704067200, Decimal(0)
+    for _month in range(30):
+        later = (at + 30 * 86400, register + 100)
+        _charges, state = tariff.advance(state, [later], start=(at, register))
+        at, register = later
+    assert len(state["demand"]["max"]) <= 2
 
 
 @pytest.mark.parametrize(

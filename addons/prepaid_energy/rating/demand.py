@@ -4,6 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from .exact import EXACT, KWH_SCALE, parse_int, plain_int, unscaled
+from .ledger import month_before
 
 REGISTER_MINUTES = 15
 KW_DIGITS = 12
@@ -72,9 +73,10 @@ class Maxima:
             best[name] = (window[1], length, version, window[0])
 
     def dump(self, state: dict) -> None:
-        """Put the maxima into a JSON-serialisable state."""
+        """Put the maxima of the last two months into a JSON-serialisable state."""
         if not self.found and not self.open:
             return
+        oldest = month_before(max(self.found, default="0001-02"))
         state["demand"] = {
             "max": {
                 month: {
@@ -82,6 +84,7 @@ class Maxima:
                     for name, item in items.items()
                 }
                 for month, items in self.found.items()
+                if month >= oldest
             },
             "open": [
                 [version, name, start, plain_int(kwh)]
@@ -93,13 +96,13 @@ class Maxima:
 def _window(segment_at, here, at: int, length: int):
     """The start of the window of `length` seconds by the local clock, its segment.
 
-    A window that spans a clock change starts where the clock then stood.
+    A window never spans a clock change, where it would hold more time than its
+    length: the change begins a new one.
     """
-    local = at + here.offset
-    start = at - local % length
+    start = at - (at + here.offset) % length
     owner = segment_at(start)
-    if owner.offset != here.offset:
-        start = local - local % length - owner.offset
+    while owner.offset != here.offset:
+        start = owner.end
         owner = segment_at(start)
     return start, owner
 

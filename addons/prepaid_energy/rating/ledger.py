@@ -58,13 +58,13 @@ class Ledger:
         """Start a month's counter; forget what lies more than a month back."""
         kwh = self.kwh
         months = [key for key in kwh if len(key) > 4]
-        if months and month < _before(max(months)):
+        if months and month < month_before(max(months)):
             raise ValueError(
                 f"readings of {month} come after those of {max(months)} were rated"
             )
         kwh[month] = 0
         kwh.setdefault(year, 0)
-        keep = _before(max([*months, month]))
+        keep = month_before(max([*months, month]))
         for key in [key for key in kwh if key < keep[: len(key)]]:
             del kwh[key]
         for key in [key for key in self.rows if key < keep]:
@@ -114,7 +114,7 @@ class Ledger:
         return state
 
 
-def _before(month: str) -> str:
+def month_before(month: str) -> str:
     """The calendar month before "YYYY-MM"."""
     year, number = int(month[:4]), int(month[5:])
     return f"{year - 1:04d}-12" if number == 1 else f"{year:04d}-{number - 1:02d}"

@@ -1,7 +1,7 @@
 """The plant file of the simulator."""
 
-from datetime import datetime
 import tomllib
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
