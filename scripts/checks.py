@@ -37,23 +37,33 @@ def test(names=()):
     setup()
     RESULTS.mkdir(exist_ok=True)
     total = {"passed": 0, "failed": 0, "skipped": 0}
-    for name in names or suites:
-        print(f"\n==> tests: {name}", flush=True)
-        began = time.monotonic()
-        status = suites[name]()
-        counted = _count(RESULTS / f"{name}.xml")
-        if status and not counted["failed"]:
-            counted["failed"] = 1  # the runner itself broke
-        if not counted["passed"]:
-            counted["failed"] += 1  # a suite that ran nothing proves nothing
-        print(f"    {name}: {counted} in {time.monotonic() - began:.0f} s", flush=True)
-        for key, value in counted.items():
-            total[key] += value
+    was_running = postgres.is_running()
+    try:
+        for name in names or suites:
+            _suite(name, suites[name], total)
+    finally:
+        if not was_running:
+            postgres.stop()
     if total["skipped"]:
         print(f"{total['skipped']} skipped tests count as failed")
     failed = total["failed"] + total["skipped"]
     print(f"\n{total['passed']} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def _suite(name, function, total):
+    """Run one suite and add its counts to ``total``."""
+    print(f"\n==> tests: {name}", flush=True)
+    began = time.monotonic()
+    status = function()
+    counted = _count(RESULTS / f"{name}.xml")
+    if status and not counted["failed"]:
+        counted["failed"] = 1  # the runner itself broke
+    if not counted["passed"]:
+        counted["failed"] += 1  # a suite that ran nothing proves nothing
+    print(f"    {name}: {counted} in {time.monotonic() - began:.0f} s", flush=True)
+    for key, value in counted.items():
+        total[key] += value
 
 
 def _count(path):

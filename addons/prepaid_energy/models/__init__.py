@@ -1,4 +1,5 @@
 from . import (
+    account_move,
     account_payment,
     energy_batch,
     energy_command,

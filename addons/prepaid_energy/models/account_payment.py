@@ -3,6 +3,10 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+POSTED = ("in_process", "paid")
+UNDONE = ("draft", "canceled", "rejected")
+FIXED = {"energy_wallet_id", "amount", "currency_id", "payment_type"}
+
 
 class AccountPayment(models.Model):
     _inherit = "account.payment"
@@ -45,11 +49,21 @@ class AccountPayment(models.Model):
                 )
             payment.destination_account_id = account
 
-    def action_post(self):
-        """Credit the wallet, once, when its payment is posted."""
-        result = super().action_post()
-        for payment in self.filtered("energy_wallet_id"):
-            payment._book_on_energy_wallet()
+    @api.ondelete(at_uninstall=False)
+    def _unlink_not_booked(self):
+        self._refuse_undoing_topup()
+
+    def write(self, vals):
+        """Book a payment on its wallet when it is posted, however that happens.
+
+        A booked payment stays with its wallet, at its amount.
+        """
+        if FIXED & {*vals} or vals.get("state") in UNDONE:
+            self._refuse_undoing_topup()
+        result = super().write(vals)
+        if vals.get("state") in POSTED:
+            for payment in self.filtered("energy_wallet_id"):
+                payment._book_on_energy_wallet()
         return result
 
     def _book_on_energy_wallet(self):
@@ -57,42 +71,22 @@ class AccountPayment(models.Model):
         self.ensure_one()
         amount = Decimal(str(self.amount))
         inbound = self.payment_type == "inbound"
+        title = self.env._("Top-up") if inbound else self.env._("Refund")
         # sudo: the ledger follows the posted payment, whoever posted it
         self.env["energy.wallet.entry"].sudo()._post(
             self.energy_wallet_id.sudo(),
             "topup" if inbound else "refund",
             amount if inbound else -amount,
             source_key=f"payment:{self.id}",
-            name=self.env._("Top-up %s", self.name)
-            if inbound
-            else self.env._("Refund %s", self.name),
+            name=f"{title} {self.name or ''}".strip(),
             payment_id=self.id,
         )
 
-    def action_draft(self):
-        """Refuse to unpost what a wallet was credited with."""
-        self._refuse_undoing_topup()
-        return super().action_draft()
-
-    def action_cancel(self):
-        """Refuse to cancel what a wallet was credited with."""
-        self._refuse_undoing_topup()
-        return super().action_cancel()
-
-    def write(self, vals):
-        """A booked payment stays with its wallet, at its amount."""
-        if {"energy_wallet_id", "amount", "currency_id", "payment_type"} & {*vals}:
-            self._refuse_undoing_topup()
-        return super().write(vals)
-
     def _refuse_undoing_topup(self):
-        booked = (
-            self.env["energy.wallet.entry"]
-            .sudo()
-            .search(  # sudo: all count
-                [("payment_id", "in", self.ids)], limit=1
-            )
-        )
+        """Raise UserError if one of the payments has moved a wallet's ledger."""
+        # sudo: a ledger row that this user may not see counts as well
+        Entry = self.env["energy.wallet.entry"].sudo()
+        booked = Entry.search([("payment_id", "in", self.ids)], limit=1)
         if booked:
             raise UserError(
                 self.env._(

@@ -51,6 +51,22 @@ class EnergyGateway(models.Model):
         "(user_id) WHERE user_id IS NOT NULL", "This user belongs to another gateway."
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Refuse a technical user that is not made here: it would get an API key."""
+        for vals in vals_list:
+            self._refuse_user(vals)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Refuse a technical user that is not made here: it would get an API key."""
+        self._refuse_user(vals)
+        return super().write(vals)
+
+    def _refuse_user(self, vals):
+        if "user_id" in vals and not self.env.su:
+            raise UserError(self.env._("The technical user is made with the API key."))
+
     def _compute_meter_count(self):
         groups = self.env["energy.meter"]._read_group(
             [("gateway_id", "in", self.ids)], ["gateway_id"], ["__count"]
@@ -216,9 +232,14 @@ class EnergyGateway(models.Model):
     # -------------------------------------------------------------------------- set-up
 
     def action_new_key(self):
-        """Make the technical user if needed and a new API key; show the key once."""
+        """Make the technical user if needed and a new API key; show the key once.
+
+        :raise AccessError: only managers hand out keys.
+        """
         self.ensure_one()
         self.check_access("write")
+        if not self.env.user.has_group("prepaid_energy.group_energy_manager"):
+            raise AccessError(self.env._("Only energy managers make API keys."))
         key = self._new_api_key()
         return {
             "type": "ir.actions.client",
@@ -239,7 +260,7 @@ class EnergyGateway(models.Model):
         """
         self.ensure_one()
         if not self.user_id:
-            self.user_id = self._new_user()
+            self.sudo().user_id = self._new_user()  # sudo: see _refuse_user
         user = self.user_id.sudo()  # sudo: a manager of energy is none of users
         user.env["res.users.apikeys"].search([("user_id", "=", user.id)])._remove()
         keys = self.env["res.users.apikeys"].with_user(user).sudo()

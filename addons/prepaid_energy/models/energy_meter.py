@@ -3,6 +3,20 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+# What the meter itself says: written by the ingest, never by a form or an import.
+MEASURED = {
+    "last_reading_at",
+    "last_register",
+    "telemetry",
+    "telemetry_at",
+    "power_kw",
+    "relay_state",
+    "relay_at",
+    "relay_generation",
+    "relay_failures",
+    "relay_retry_at",
+}
+
 
 class EnergyMeter(models.Model):
     """The device on the wall. It comes and goes; the service point stays."""
@@ -70,6 +84,28 @@ class EnergyMeter(models.Model):
                         "%s: a register has between 3 and 15 digits.", meter.serial
                     )
                 )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Refuse values that only the meter itself can tell."""
+        for vals in vals_list:
+            self._refuse_measured(vals)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Refuse values that only the meter itself can tell."""
+        self._refuse_measured(vals)
+        return super().write(vals)
+
+    def _refuse_measured(self, vals):
+        wrong = MEASURED & {*vals}
+        if wrong and not self.env.su:
+            raise UserError(
+                self.env._(
+                    "%s cannot be written: the meter itself tells it.",
+                    ", ".join(sorted(wrong)),
+                )
+            )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_unread(self):

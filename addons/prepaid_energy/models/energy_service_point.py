@@ -6,6 +6,17 @@ from odoo.exceptions import UserError, ValidationError
 from . import supply
 
 FACTS = {"life_safety", "locked_out", "tripped", "switched_off", "wallet_id"}
+# Written by actions and by the ingest, never by a form or an import.
+ACTIONS_ONLY = {
+    "locked_out",
+    "lockout_user_id",
+    "lockout_reason",
+    "lockout_at",
+    "tripped",
+    "switched_off",
+    "rating_state",
+}
+DECIDED = {"desired_state", "generation"}
 
 
 class EnergyServicePoint(models.Model):
@@ -150,16 +161,15 @@ class EnergyServicePoint(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         """Decide the first desired state."""
+        for vals in vals_list:
+            self._refuse_decided(vals)
         points = super().create(vals_list)
         points._converge()
         return points
 
     def write(self, vals):
         """Decide the desired state anew, together with the facts it follows from."""
-        if {"desired_state", "generation"} & {*vals}:
-            raise UserError(
-                self.env._("The desired state follows from wallet, lock-out and trip.")
-            )
+        self._refuse_decided(vals)
         if not FACTS & {*vals}:
             return super().write(vals)
         for point in self:
@@ -171,6 +181,28 @@ class EnergyServicePoint(models.Model):
             if extra:
                 point._command_relay()
         return True
+
+    def _refuse_decided(self, vals):
+        """Raise UserError for values that nobody writes by hand."""
+        if DECIDED & {*vals}:
+            raise UserError(
+                self.env._("The desired state follows from wallet, lock-out and trip.")
+            )
+        if ACTIONS_ONLY & {*vals} and not self.env.su:
+            raise UserError(
+                self.env._(
+                    "Lock-out, trip and switching have their own buttons, which check "
+                    "and record who did it."
+                )
+            )
+
+    def _take_fact(self, **facts):
+        """Write facts that only actions change, after checking the user's right.
+
+        sudo: see :data:`ACTIONS_ONLY`; the user stays the author in the chatter.
+        """
+        self.check_access("write")
+        self.sudo().write(facts)
 
     def _desired_state(self, vals=None):
         """The state wanted by the facts as they are, or as ``vals`` will make them."""
@@ -242,15 +274,15 @@ class EnergyServicePoint(models.Model):
                 raise UserError(
                     self.env._("%s is a life-safety load: it is not cut.", point.name)
                 )
-            point.switched_off = True
+            point._take_fact(switched_off=True)
 
     def action_switch_on(self):
         """Take back :meth:`action_switch_off`; supply returns if the wallet allows."""
-        self.switched_off = False
+        self._take_fact(switched_off=False)
 
     def action_confirm_on_site(self):
         """Confirm on site that an overload trip was looked into: it may close again."""
-        self.filtered("tripped").write({"tripped": False})
+        self.filtered("tripped")._take_fact(tripped=False)
 
     def action_lock_out(self):
         """Ask for the reason of a lock-out."""
@@ -276,12 +308,12 @@ class EnergyServicePoint(models.Model):
                         user=point.lockout_user_id.name,
                     )
                 )
-            point.write({"locked_out": False, "lockout_reason": False})
+            point._take_fact(locked_out=False, lockout_reason=False)
 
     def _trip(self, event_time):
         """Take note of an overload trip: hands off until confirmed on site."""
         for point in self.filtered(lambda p: not p.tripped):
-            point.tripped = True
+            point.sudo().tripped = True  # sudo: the meter said so
             point.activity_schedule(
                 "mail.mail_activity_data_todo",
                 summary=self.env._("Overload trip: check on site, then confirm"),

@@ -64,7 +64,7 @@ def set_up_park(cls):
     cls.gateway = cls.env["energy.gateway"].create(
         {"name": "Test bridge", "site_id": cls.site.id}
     )
-    cls.gateway.user_id = cls.gateway._new_user()
+    cls.gateway.sudo().user_id = cls.gateway._new_user()
     cls.bridge = cls.env["energy.gateway"].with_user(cls.gateway.user_id)
     cls.tariff = cls.env["energy.tariff"].create(
         {

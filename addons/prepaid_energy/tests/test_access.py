@@ -1,4 +1,4 @@
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import new_test_user, tagged
 
@@ -131,6 +131,47 @@ class TestAccess(EnergyCase):
                 self.assertEqual(
                     record.with_user(user).has_access("write"), record in may[role]
                 )
+
+    def test_an_operator_cannot_forge_what_meters_and_buttons_decide(self):
+        operator = new_test_user(
+            self.env, "forger", groups="prepaid_energy.group_energy_operator"
+        )
+        for record, vals in (
+            (self.meter, {"last_register": 0}),
+            (self.meter, {"relay_state": "closed"}),
+            (self.point, {"locked_out": False}),
+            (self.point, {"tripped": False}),
+            (self.point, {"rating_state": {}}),
+            (self.point, {"desired_state": "closed"}),
+        ):
+            with self.assertRaises(UserError, msg=vals):
+                record.with_user(operator).write(vals)
+        with self.assertRaises(UserError):
+            self.env["energy.meter"].with_user(operator).create(
+                {"serial": "FORGED", "last_register": 9}
+            )
+        with self.assertRaises(AccessError):
+            self.gateway.with_user(operator).action_new_key()
+
+    def test_nobody_gets_the_key_of_another_user_by_a_gateway(self):
+        manager = new_test_user(
+            self.env, "climber", groups="prepaid_energy.group_energy_manager"
+        )
+        admin = self.env.ref("base.user_admin")
+        with self.assertRaises(UserError):
+            self.gateway.with_user(manager).user_id = admin
+        with self.assertRaises(UserError):
+            self.env["energy.gateway"].with_user(manager).create(
+                {"name": "Trap", "site_id": self.site.id, "user_id": admin.id}
+            )
+        own = (
+            self.env["energy.gateway"]
+            .with_user(manager)
+            .create({"name": "New", "site_id": self.site.id})
+        )
+        self.assertTrue(own.action_new_key()["params"]["message"])
+        groups = own.sudo().user_id.group_ids
+        self.assertEqual(groups, self.env.ref("prepaid_energy.group_energy_gateway"))
 
     def test_held_readings_are_never_deleted(self):
         self.ingest((0, "1", "NOBODY"))

@@ -41,6 +41,20 @@ class TestCounter(EnergyCase):
         payment._book_on_energy_wallet()
         self.assertEqual(self.exact_balance(), Decimal(50))
 
+    def test_a_payment_posted_by_its_state_is_credited_too(self):
+        payment = self.env["account.payment"].create(
+            {
+                "payment_type": "inbound",
+                "partner_id": self.tenant.id,
+                "amount": 20,
+                "journal_id": self.journal.id,
+                "energy_wallet_id": self.wallet.id,
+            }
+        )
+        payment.action_validate()
+        self.assertEqual(payment.move_id.state, "posted")
+        self.assertEqual(self.exact_balance(), Decimal(20))
+
     def test_limits(self):
         for amount in (0, -5, 4.99, 500.01):
             with self.assertRaises(UserError):
@@ -52,6 +66,9 @@ class TestCounter(EnergyCase):
         for attempt in (
             payment.action_draft,
             payment.action_cancel,
+            payment.move_id.button_draft,
+            payment.unlink,
+            lambda: payment.write({"state": "rejected"}),
             lambda: payment.write({"amount": 5}),
             lambda: payment.write({"energy_wallet_id": False}),
         ):

@@ -13,12 +13,10 @@ class EnergyLockout(models.TransientModel):
     def action_lock_out(self):
         """Hold the point open (hands off a life-safety one) until it is released."""
         self.ensure_one()
-        self.service_point_id.write(
-            {
-                "locked_out": True,
-                "lockout_user_id": self.env.user.id,
-                "lockout_reason": self.reason,
-                "lockout_at": fields.Datetime.now(),
-            }
+        self.service_point_id._take_fact(
+            locked_out=True,
+            lockout_user_id=self.env.user.id,
+            lockout_reason=self.reason,
+            lockout_at=fields.Datetime.now(),
         )
         return {"type": "ir.actions.act_window_close"}
