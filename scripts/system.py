@@ -120,6 +120,8 @@ def _isolated_apt():
         f'Dir::State "{home}";\nDir::State::Lists "{home}/lists";\n'
         f'Dir::State::status "{home}/status";\nDir::Cache "{home}/cache";\n'
         'APT::Sandbox::User "";\nAcquire::Languages "none";\nAcquire::Retries "3";\n'
+        # A mirror that is frozen on a day serves lists that are signed, but older.
+        'Acquire::Check-Valid-Until "false";\n'
     )
     return home / "apt.conf"
 
