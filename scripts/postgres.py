@@ -1,12 +1,13 @@
 """A PostgreSQL cluster of our own under ``.local/postgres``, on its own port."""
 
+import functools
 import os
 import pwd
 import shutil
 import subprocess
 
 from console import Fail, run, step
-from layout import LOCAL, LOGS, PG_PORT, PGDATA, need_port
+from layout import LOCAL, LOGS, PG_PORT, PGDATA, ROOT, need_port
 from system import PG_BIN
 
 USER = "odoo"
@@ -34,22 +35,38 @@ def environment():
     }
 
 
-def _as_server():
-    """The words that run a command as another user: PostgreSQL refuses root.
+def _nobody_enters():
+    """Whether ``nobody`` may walk the path to the programs and the data."""
+    words = [*_drop_to_nobody(), "ls", str(PG_BIN), str(LOCAL)]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
-    Root becomes ``nobody``. Where ``nobody`` may not walk the path to the data (a clone
-    in /root), it keeps the one capability that lets it.
+
+def _drop_to_nobody():
+    nobody = pwd.getpwnam("nobody")
+    ids = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}"]
+    return ["setpriv", *ids, "--clear-groups"]
+
+
+@functools.cache
+def _as_server():
+    """The words that run a command as another user than root, which PostgreSQL refuses.
+
+    Root becomes ``nobody``. Where ``nobody`` may not walk the path (a clone in /root),
+    a user namespace shows root as ``nobody`` to PostgreSQL instead.
     """
     if os.geteuid() != 0:
         return []
+    if _nobody_enters():
+        return _drop_to_nobody()
     nobody = pwd.getpwnam("nobody")
-    words = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}"]
-    words.append("--clear-groups")
-    probe = subprocess.run(
-        [*words, "ls", str(PG_BIN), str(LOCAL)], capture_output=True, check=False
-    )
+    ids = [f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}"]
+    words = ["unshare", "--user", *ids]
+    probe = subprocess.run([*words, "ls", LOCAL], capture_output=True, check=False)
     if probe.returncode:
-        words += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+        raise Fail(
+            f"PostgreSQL refuses to run as root, and the user nobody may not enter "
+            f"{ROOT}; move the checkout to a folder that everybody may enter, e.g. /srv."
+        )
     return words
 
 
@@ -58,7 +75,7 @@ def _create():
     PGDATA.mkdir(parents=True)
     secret = LOCAL / "pg-password"
     secret.write_text(PASSWORD)
-    if os.geteuid() == 0:
+    if _as_server() and _as_server() == _drop_to_nobody():
         nobody = pwd.getpwnam("nobody")
         for path in (PGDATA, secret):
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
