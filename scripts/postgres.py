@@ -65,7 +65,7 @@ def _as_server():
     if probe.returncode:
         raise Fail(
             f"PostgreSQL refuses to run as root, and the user nobody may not enter "
-            f"{ROOT}; move the checkout to a folder that everybody may enter, e.g. /srv."
+            f"{ROOT}; move the checkout to a folder that all may enter, e.g. /srv."
         )
     return words
 
