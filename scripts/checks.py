@@ -167,6 +167,7 @@ def lint():
 
 def _prettier():
     """The words that run prettier with its XML plug-in, installed below ``.local``."""
+    system.install_node_library()
     folder = LOCAL / "node"
     modules = folder / "node_modules"
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"

@@ -217,6 +217,14 @@ def install_libraries():
 
 def install_chromium():
     """Install Debian's Chromium on the host unless there is one."""
+    install_node_library()
     if not shutil.which("chromium"):
         with step("Installing Chromium for the browser tests"):
             host_install(["chromium", "fonts-dejavu-core"], "Chromium is missing")
+
+
+def install_node_library():
+    """Install the one library that the Node.js of Python wheels does not bring."""
+    if not list(Path("/usr/lib").glob("*-linux-gnu/libatomic.so.1")):
+        with step("Installing libatomic1 for Node.js"):
+            host_install(["libatomic1"], "the library libatomic1 is missing")

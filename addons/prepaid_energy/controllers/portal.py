@@ -33,13 +33,18 @@ class PortalEnergy(PortalAccount):
             {"wallets": wallets, "page_name": "energy_wallet"},
         )
 
-    @http.route("/my/energy/<int:wallet_id>", type="http", auth="user", website=True)
+    @http.route(
+        ["/my/energy/<int:wallet_id>", "/my/energy/<int:wallet_id>/page/<int:page>"],
+        type="http",
+        auth="user",
+        website=True,
+    )
     def portal_energy_wallet(self, wallet_id, page=1, amount=None, **kwargs):
         """One wallet: balance, consumption, ledger, and the top-up form."""
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             return request.redirect("/my/energy")
-        values = self._energy_wallet_values(wallet_sudo, int(page))
+        values = self._energy_wallet_values(wallet_sudo, page)
         values.update(self._energy_topup_values(wallet_sudo, amount, **kwargs))
         return request.render("prepaid_energy.portal_energy_wallet", values)
 

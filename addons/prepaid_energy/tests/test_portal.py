@@ -67,6 +67,14 @@ class TestPortal(HttpCase):
         page = self.url_open(f"/my/energy/{self.wallet.id}?amount=1")
         self.assertIn("The smallest top-up is", page.text)
 
+    def test_a_long_statement_has_pages(self):
+        for number in range(25):
+            credit(self.wallet, "1", f"page:{number}")
+        first = self.url_open(f"/my/energy/{self.wallet.id}")
+        self.assertIn(f"/my/energy/{self.wallet.id}/page/2", first.text)
+        second = self.url_open(f"/my/energy/{self.wallet.id}/page/2")
+        self.assertIn("12.34", second.text)
+
     def test_an_outage_is_explained(self):
         credit(self.wallet, "-20", "spent")
         page = self.url_open(f"/my/energy/{self.wallet.id}")
