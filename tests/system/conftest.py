@@ -52,6 +52,20 @@ class System:
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status < 300
 
+    def call(self, method, key, **arguments):
+        """Call the bridge protocol as a bridge does; the answer, or an HTTPError."""
+        request = urllib.request.Request(
+            f"{self.url}/json/2/energy.gateway/{method}",
+            data=json.dumps(arguments).encode(),
+            headers={
+                "Authorization": f"bearer {key}",
+                "Content-Type": "application/json",
+                "X-Odoo-Database": DATABASE,
+            },
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
     def sql(self, query):
         """Bare output of a query on the system's database."""
         return postgres.psql(query, DATABASE)

@@ -4,6 +4,8 @@ Nothing is pretend: the relay is looked at in the plant, the payment is made in 
 browser. The tests run in order on one system; each leaves it as the next expects it.
 """
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 from conftest import wait_until
@@ -141,6 +143,38 @@ def test_a_killed_bridge_loses_and_doubles_nothing(system):
         """
     ).split("|")
     assert Decimal(used) == Decimal(last) - Decimal(first)
+
+
+def test_parallel_batches_and_top_ups_on_one_wallet_add_up(system):
+    """Two gateways' worth of traffic and a bookkeeper at once: to the last digit."""
+    key = system.park.key_file.read_text()
+    system.park.stop()  # the test is the bridge now
+    serials = ["PE-T5", "PE-T5B"]
+    begin = int(time.time()) + 1
+    registers = {
+        serial: Decimal(
+            system.sql(
+                f"SELECT last_register FROM energy_meter WHERE serial='{serial}'"
+            )
+        )
+        for serial in serials
+    }
+    before = Decimal(wallet(system, "balance", "name = 'Tundra Cold Storage'"))
+
+    def send(serial):
+        for step in range(1, 21):
+            reading = [serial, begin + step, str(registers[serial] + step)]
+            batch = {"uid": f"race-{serial}-{step}", "readings": [reading]}
+            for _repeat in range(2):  # as a bridge does whose answer got lost
+                answer = system.call("ingest", key, batch=batch)
+                assert answer["accepted"] == 1, answer
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, serials * 2))
+    after = Decimal(wallet(system, "balance", "name = 'Tundra Cold Storage'"))
+    assert before - after == 2 * 20 * Decimal("0.25") * Decimal("1.04")
+    system.park.start_plant(time_factor=60)
+    system.park.start_bridge()
 
 
 def test_money_adds_up_to_the_last_digit(system):
