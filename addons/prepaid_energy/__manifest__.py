@@ -5,7 +5,6 @@
     "category": "Services/Energy",
     "license": "LGPL-3",
     "author": "Prepaid Energy contributors, Odoo Community Association (OCA)",
-    "website": "https://github.com/OCA/prepaid-energy",
     "development_status": "Alpha",
     "depends": ["account_payment", "hr", "portal"],
     "data": [

@@ -22,6 +22,13 @@ class AccountPayment(models.Model):
     @api.constrains("energy_wallet_id", "currency_id", "partner_type")
     def _check_energy_wallet(self):
         for payment in self.filtered("energy_wallet_id"):
+            if payment.energy_wallet_id.kind != "tenant":
+                raise ValidationError(
+                    self.env._(
+                        "%s is a production line's wallet: its budget fills it.",
+                        payment.energy_wallet_id.name,
+                    )
+                )
             if payment.currency_id != payment.energy_wallet_id.currency_id:
                 raise ValidationError(
                     self.env._(

@@ -58,10 +58,11 @@ class EnergyCommand(models.Model):
     def _check_life_safety(self):
         for command in self.filtered(lambda c: c.kind == "relay"):
             point = command.service_point_id
-            if point.life_safety and command.value == "open":
+            if point.never_cut and command.value == "open":
                 raise ValidationError(
                     command.env._(
-                        "%s is a life-safety load: it is not cut.", point.name
+                        "%s is a life-safety load, or feeds one: it is not cut.",
+                        point.name,
                     )
                 )
             if (point.locked_out or point.tripped) and command.value == "closed":

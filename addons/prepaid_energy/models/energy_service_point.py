@@ -5,7 +5,14 @@ from odoo.exceptions import UserError, ValidationError
 
 from . import supply
 
-FACTS = {"life_safety", "locked_out", "tripped", "switched_off", "wallet_id"}
+FACTS = {
+    "life_safety",
+    "locked_out",
+    "tripped",
+    "switched_off",
+    "wallet_id",
+    "parent_id",
+}
 # Written by actions and by the ingest, never by a form or an import.
 ACTIONS_ONLY = {
     "locked_out",
@@ -61,15 +68,27 @@ class EnergyServicePoint(models.Model):
         default="electricity",
     )
     wallet_id = fields.Many2one(
-        "energy.wallet", tracking=True, index=True, check_company=True
+        "energy.wallet",
+        tracking=True,
+        index=True,
+        check_company=True,
+        ondelete="restrict",
     )
     partner_id = fields.Many2one(related="wallet_id.partner_id", string="Tenant")
     currency_id = fields.Many2one(related="wallet_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
-    tariff_id = fields.Many2one("energy.tariff", tracking=True, check_company=True)
+    tariff_id = fields.Many2one(
+        "energy.tariff", tracking=True, check_company=True, ondelete="restrict"
+    )
     life_safety = fields.Boolean(
         tracking=True,
         help="Ventilation, dewatering, emergency lighting: software never cuts it.",
+    )
+    never_cut = fields.Boolean(
+        compute="_compute_never_cut",
+        store=True,
+        recursive=True,
+        help="A life-safety load, or a feeder with one somewhere below it.",
     )
     locked_out = fields.Boolean(readonly=True, copy=False, tracking=True)
     lockout_user_id = fields.Many2one("res.users", "Locked Out By", readonly=True)
@@ -127,6 +146,28 @@ class EnergyServicePoint(models.Model):
         if self._has_cycle():
             raise ValidationError(self.env._("A feeder cannot feed itself."))
 
+    @api.constrains("wallet_id", "tariff_id")
+    def _check_currency(self):
+        for point in self:
+            tariff, wallet = point.tariff_id, point.wallet_id
+            if tariff and wallet and tariff.currency_id != wallet.currency_id:
+                raise ValidationError(
+                    point.env._(
+                        "%(point)s: the tariff is in %(tariff)s, the wallet in "
+                        "%(wallet)s; they must be in one currency.",
+                        point=point.name,
+                        tariff=tariff.currency_id.name,
+                        wallet=wallet.currency_id.name,
+                    )
+                )
+
+    @api.depends("life_safety", "child_ids.never_cut")
+    def _compute_never_cut(self):
+        for point in self:
+            point.never_cut = point.life_safety or any(
+                child.never_cut for child in point.child_ids
+            )
+
     @api.depends("installation_ids.date_to", "installation_ids.meter_id")
     def _compute_meter_id(self):
         for point in self:
@@ -164,7 +205,7 @@ class EnergyServicePoint(models.Model):
         for vals in vals_list:
             self._refuse_decided(vals)
         points = super().create(vals_list)
-        points._converge()
+        (points | points._feeders())._converge()
         return points
 
     def write(self, vals):
@@ -172,6 +213,7 @@ class EnergyServicePoint(models.Model):
         self._refuse_decided(vals)
         if not FACTS & {*vals}:
             return super().write(vals)
+        feeders_before = self._feeders()
         for point in self:
             state = point._desired_state({**vals})
             extra = {}
@@ -180,7 +222,17 @@ class EnergyServicePoint(models.Model):
             super(EnergyServicePoint, point).write({**vals, **extra})
             if extra:
                 point._command_relay()
+        (feeders_before | self._feeders())._converge()
         return True
+
+    def _feeders(self):
+        """All points that feed these, up to the main incomer."""
+        feeders = self.browse()
+        above = self.parent_id
+        while above:
+            feeders |= above
+            above = above.parent_id - feeders
+        return feeders
 
     def _refuse_decided(self, vals):
         """Raise UserError for values that nobody writes by hand."""
@@ -211,8 +263,10 @@ class EnergyServicePoint(models.Model):
         if "wallet_id" in vals:
             wallet = wallet.browse(vals["wallet_id"] or [])
         wallet = wallet.sudo()  # sudo: an electrician may not read the tenant's wallet
-        flags = ("life_safety", "locked_out", "tripped", "switched_off")
+        flags = ("locked_out", "tripped", "switched_off")
+        safety = vals.get("life_safety", self.life_safety)
         return supply.desired_state(
+            life_safety=safety or any(child.never_cut for child in self.child_ids),
             cut=wallet.level == supply.CUT and wallet.policy_id.armed,
             **{flag: bool(vals.get(flag, self[flag])) for flag in flags},
         )
@@ -270,9 +324,12 @@ class EnergyServicePoint(models.Model):
     def action_switch_off(self):
         """Open the relay from the office; refused for life-safety points."""
         for point in self:
-            if point.life_safety:
+            if point.never_cut:
                 raise UserError(
-                    self.env._("%s is a life-safety load: it is not cut.", point.name)
+                    self.env._(
+                        "%s is a life-safety load, or feeds one: it is not cut.",
+                        point.name,
+                    )
                 )
             point._take_fact(switched_off=True)
 

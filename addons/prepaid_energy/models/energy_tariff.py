@@ -55,6 +55,13 @@ class EnergyTariff(models.Model):
         )
         return begun.sorted("valid_from")[-1:]
 
+    @api.constrains("currency_id")
+    def _check_currency(self):
+        points = self.env["energy.service.point"].search(
+            [("tariff_id", "in", self.ids)]
+        )
+        points._check_currency()
+
     @api.constrains("version_ids", "tz")
     def _check_document(self):
         for tariff in self:

@@ -49,7 +49,9 @@ class EnergyWallet(models.Model):
     analytic_account_id = fields.Many2one(
         "account.analytic.account", tracking=True, check_company=True
     )
-    policy_id = fields.Many2one("energy.policy", tracking=True, check_company=True)
+    policy_id = fields.Many2one(
+        "energy.policy", tracking=True, check_company=True, ondelete="restrict"
+    )
     service_point_ids = fields.One2many("energy.service.point", "wallet_id")
     entry_ids = fields.One2many("energy.wallet.entry", "wallet_id")
     entry_count = fields.Integer(compute="_compute_entry_count")
@@ -246,6 +248,7 @@ class EnergyWallet(models.Model):
                 body=body,
                 message_type="notification",
                 subtype_xmlid="mail.mt_comment",
+                author_id=self.env.ref("base.partner_root").id,
                 partner_ids=self.partner_id.ids,
             )
 

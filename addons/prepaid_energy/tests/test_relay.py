@@ -86,6 +86,22 @@ class TestRelay(EnergyCase):
                 }
             )
 
+    def test_a_feeder_of_a_life_safety_load_is_never_cut(self):
+        """Opening what feeds the fan would stop the fan."""
+        middle, _meter = add_point(self, "M-MIDDLE", parent_id=self.point.id)
+        fan, _meter = add_point(self, "M-FAN", parent_id=middle.id, life_safety=True)
+        self.assertTrue(self.point.never_cut)
+        self.assertEqual(self.run_dry(), [])
+        with self.assertRaisesRegex(UserError, "feeds one"):
+            self.point.action_switch_off()
+        fan.parent_id = False
+        (command,) = self.poll("closed")
+        self.assertEqual(command["value"], "open", "nothing to protect any more")
+        self.poll("open", command["generation"])
+        middle.life_safety = True
+        (command,) = self.poll("open", command["generation"])
+        self.assertEqual(command["value"], "closed", "the feeder comes back by itself")
+
     def test_the_database_itself_guards_life_safety_and_lock_out(self):
         self.point.life_safety = True
         self.env.flush_all()

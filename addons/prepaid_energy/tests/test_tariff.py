@@ -2,6 +2,7 @@ from decimal import Decimal
 
 from psycopg2 import IntegrityError
 
+from odoo.exceptions import ValidationError
 from odoo.fields import Command
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -33,6 +34,16 @@ class TestTariff(EnergyCase):
         self.ingest((0, "0"), (60, "1"))
         self.assertEqual(self.exact_balance(), Decimal(99))
         self.assertEqual(self.tariff.price_now, 1.0)
+
+    def test_tariff_and_wallet_are_in_one_currency(self):
+        francs = self.env.ref("base.CHF")
+        francs.active = True
+        foreign = self.tariff.copy({"currency_id": francs.id})
+        with self.assertRaisesRegex(ValidationError, "one currency"):
+            self.point.tariff_id = foreign
+        self.point.tariff_id = self.tariff
+        with self.assertRaisesRegex(ValidationError, "one currency"):
+            self.tariff.currency_id = francs
 
     def test_two_versions_on_one_day_and_negative_prices_are_refused(self):
         for values in (
