@@ -110,13 +110,41 @@ class CommandStore(Store):
         fields = {name: row[name] for name in names}
         return Command(wire_id=json.loads(row["wire_id"]), **fields)
 
+    def withdraw(self, due: set[str], asked_at: float) -> None:
+        """End the relay commands that wait here and are no longer due in the ERP.
+
+        Somebody has locked out the point, or it has tripped, since they were handed
+        over. ``due`` are the ids of the ERP's whole list, asked for at ``asked_at``
+        (epoch seconds): what came in later is not in it and stays.
+        """
+        waiting = self._db.execute(
+            "SELECT id FROM command WHERE state = 'received' AND kind = 'relay' "
+            "AND received_at < ?",
+            (asked_at,),
+        ).fetchall()
+        gone = [(int(asked_at), row["id"]) for row in waiting if row["id"] not in due]
+        if gone:
+            with self._transaction():
+                self._db.executemany(
+                    "UPDATE command SET state = 'expired', at = ?, reported = 0, "
+                    "detail = 'withdrawn by the ERP' "
+                    "WHERE id = ? AND state = 'received'",
+                    gone,
+                )
+
     def begin_sending(self, command: Command) -> bool:
         """Commit that ``command`` is about to be written to its meter.
 
-        False when a newer generation was already executed: then it must not be.
+        False when it was withdrawn, or a newer generation was already executed: then
+        it must not be.
         """
         with self._transaction():
             self._meter(command.serial)
+            row = self._db.execute(
+                "SELECT state FROM command WHERE id = ?", (command.id,)
+            ).fetchone()
+            if row is not None and row["state"] == "expired":
+                return False
             executed = self._db.execute(
                 "UPDATE meter SET generation = ? WHERE serial = ? AND generation <= ?",
                 (command.generation, command.serial, command.generation),

@@ -167,6 +167,7 @@ class Delivery:
             await asyncio.sleep(self._config.commands_interval)
 
     async def _fetch_commands(self) -> None:
+        asked_at = time.time()
         states = await self._outbox.run(CommandStore.relays)
         reported = []
         for serial in self._relay_serials:
@@ -181,6 +182,8 @@ class Delivery:
             return
         self.link.ok()
         await self.take_commands(raw)
+        due = {str(item.get("id")) for item in raw if isinstance(item, dict)}
+        await self._outbox.run(CommandStore.withdraw, due, asked_at)
 
     async def take_commands(self, raw: list[Any]) -> None:
         """Keep the ERP's commands and hand the new ones to their lines."""

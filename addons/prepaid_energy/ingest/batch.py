@@ -18,7 +18,14 @@ from odoo.tools import SQL
 
 from ..rating.exact import EXACT
 from .meters import load_meters
-from .parse import EPOCH, epoch, parse_power, parse_register, parse_time
+from .parse import (
+    EPOCH,
+    epoch,
+    parse_power,
+    parse_register,
+    parse_text,
+    parse_time,
+)
 from .store import Store
 
 MAX_READINGS = 10_000
@@ -60,6 +67,7 @@ class Batch:
         self.store.states(self.states)
         self.store.usage(self.usage)
         self.store.reviews(self.reviews)
+        self._alarm_held()
         self.store.telemetry(self._newest_telemetry())
         self._take_events()
         accepted = sum(len(meter.accepted) for meter in moved)
@@ -89,7 +97,7 @@ class Batch:
         if not isinstance(batch, dict):
             raise UserError(self.env._("batch: an object is expected."))
         uid = batch.get("uid")
-        if not isinstance(uid, str) or not 0 < len(uid) <= 200:
+        if not isinstance(uid, str) or not 0 < len(uid) <= 200 or "\0" in uid:
             raise UserError(
                 self.env._("batch.uid: a text of 1 to 200 characters is expected.")
             )
@@ -137,7 +145,7 @@ class Batch:
             serial, raw_time, raw_register = row[:3]
             at = parse_time(raw_time)
             register = parse_register(raw_register)
-            if not isinstance(serial, str) or not serial:
+            if not isinstance(serial, str) or not serial or "\0" in serial:
                 self._set_aside("rejected", index, "unknown_serial", row)
             elif at is None:
                 self._set_aside("rejected", index, "unreadable_time", row)
@@ -156,7 +164,7 @@ class Batch:
         for row in self.batch.get("events") or []:
             if isinstance(row, dict):
                 serials.add(str(row.get("meter_serial")))
-        return serials
+        return {serial for serial in serials if "\0" not in serial}
 
     def _sort_out(self, rows):
         """Sort the rows into accepted, duplicate, held and rejected."""
@@ -187,6 +195,10 @@ class Batch:
             return "held", "future", f"server time {self.now}"
         if before is not None:
             return "held", "conflict", f"stored: {before}"
+        if meter.newest_at and at <= meter.newest_at:
+            return "held", "late", f"newest: {meter.newest_at}"
+        if at < meter.installed:
+            return "held", "before_installation", f"installed: {meter.installed}"
         last_at, last_register = meter.last_at, meter.last_register
         if meter.accepted:
             last_at, last_register, _index = meter.accepted[-1]
@@ -202,8 +214,8 @@ class Batch:
             (meter.meter_id, at)
             for _index, serial, at, _register in rows
             if (meter := self.meters.get(serial))
-            and meter.last_at
-            and at <= meter.last_at
+            and meter.newest_at
+            and at <= meter.newest_at
         ]
         if not moments:
             return {}
@@ -226,8 +238,10 @@ class Batch:
         (self.held if verdict == "held" else self.rejected).append(
             {"index": index, "reason": reason}
         )
+        if meter and verdict == "held" and reason != "late":
+            meter.worst = reason
         fields = row if isinstance(row, list) else [row]
-        fields = [str(field)[:200] for field in fields[:3]] + [None] * 3
+        fields = [parse_text(field) for field in fields[:3]] + [None] * 3
         self.reviews.append(
             {
                 "gateway_id": self.gateway.id,
@@ -244,6 +258,17 @@ class Batch:
             }
         )
 
+    def _alarm_held(self):
+        """Call a person, once, where a meter's readings are held: nobody is billed."""
+        for meter in self.meters.values():
+            if meter.worst and not meter.accepted and meter.point_id:
+                device = self.env["energy.meter"].browse(meter.meter_id)
+                device._alarm(
+                    device.service_point_id,
+                    self.env._("Readings of %s are held", meter.serial),
+                    self.env._("See Operations, Held Readings: %s", meter.worst),
+                )
+
     # ------------------------------------------------------------------------ rate
 
     def _rate(self):
@@ -258,9 +283,9 @@ class Batch:
         for meter in self.meters.values():
             if not meter.accepted or not meter.tariff_id:
                 continue
-            tariff = self.env["energy.tariff"].browse(meter.tariff_id)._compiled()
             start = meter.last_at and (epoch(meter.last_at), meter.last_register)
             try:
+                tariff = self.env["energy.tariff"].browse(meter.tariff_id)._compiled()
                 charges, state = tariff.advance(
                     self.states.get(meter.point_id, meter.rating_state),
                     [(epoch(at), register) for at, register, _index in meter.accepted],
@@ -310,9 +335,40 @@ class Batch:
             ):
                 continue
             at, meter = parse_time(row[1]), self.meters.get(str(row[0]))
+            if "\\u0000" in json.dumps(row[2]):
+                continue  # PostgreSQL stores no NUL character
             if at and meter and at >= newest.get(meter.meter_id, (EPOCH,))[0]:
                 newest[meter.meter_id] = (at, row[2], parse_power(row[2].get("p")))
         return newest
+
+    @staticmethod
+    def _is_event(row, kinds):
+        """Whether an event of a batch can be used; ``kinds`` are those of the model."""
+        return (
+            isinstance(row.get("uid"), str)
+            and isinstance(row.get("kind"), str)
+            and row["kind"] in kinds
+            and "\\u0000" not in json.dumps(row)
+        )
+
+    def _hold_event(self, row):
+        """Keep an event that cannot be read; the bridge has no index to be told."""
+        row = row if isinstance(row, dict) else {}
+        meter = self.meters.get(str(row.get("meter_serial")))
+        self.store.reviews(
+            [
+                {
+                    "gateway_id": self.gateway.id,
+                    "batch_uid": self.batch["uid"],
+                    "meter_id": meter.meter_id if meter else False,
+                    "meter_serial": parse_text(row.get("meter_serial")),
+                    "raw_time": parse_text(row.get("time")),
+                    "verdict": "held",
+                    "reason": "unreadable_event",
+                    "detail": parse_text(row),
+                }
+            ]
+        )
 
     def _take_events(self):
         """Store new events, by uid, and let overload trips and relays take effect."""
@@ -321,8 +377,10 @@ class Batch:
         fresh = {}
         for row in self.batch.get("events") or []:
             at = parse_time(row.get("time")) if isinstance(row, dict) else None
-            if at and isinstance(row.get("uid"), str) and row.get("kind") in kinds:
+            if at and self._is_event(row, kinds):
                 fresh.setdefault(row["uid"], (at, row))
+            else:
+                self._hold_event(row)
         if not fresh:
             return
         known = Event.search(

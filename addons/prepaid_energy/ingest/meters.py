@@ -38,7 +38,7 @@ class MeterState:
         "company_id",
         "currency_id",
     )
-    __slots__ = (*COLUMNS, "accepted")
+    __slots__ = (*COLUMNS, "accepted", "newest_at", "worst")
 
     def __init__(self, row):
         values = dict(zip(self.COLUMNS, row, strict=True))
@@ -46,6 +46,8 @@ class MeterState:
         values["opening"] = decimal_or_none(values["opening"])
         for name, value in values.items():
             setattr(self, name, value)
+        self.newest_at = self.last_at  # at whatever point it was read
+        self.worst = None
         if self.last_at and self.installed and self.last_at < self.installed:
             self.last_at = self.last_register = None  # read at another point before
         if not self.last_at:

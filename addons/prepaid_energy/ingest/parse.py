@@ -50,6 +50,11 @@ def parse_register(value):
     return number
 
 
+def parse_text(value):
+    """What was received, as a text that can be stored and shown."""
+    return str(value).replace("\0", "\ufffd")[:200]
+
+
 def parse_power(value):
     """Power in kW out of telemetry, for display only; ``None`` if it is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -13,6 +13,7 @@ from . import (
     energy_service_point,
     energy_site,
     energy_tariff,
+    energy_tariff_version,
     energy_usage,
     energy_wallet,
     energy_wallet_entry,

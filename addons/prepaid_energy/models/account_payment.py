@@ -67,6 +67,10 @@ class AccountPayment(models.Model):
         """
         if FIXED & {*vals} or vals.get("state") in UNDONE:
             self._refuse_undoing_topup()
+        if vals.get("energy_wallet_id") and any(p.state in POSTED for p in self):
+            raise UserError(
+                self.env._("Choose the wallet before the payment is posted.")
+            )
         result = super().write(vals)
         if vals.get("state") in POSTED:
             for payment in self.filtered("energy_wallet_id"):

@@ -86,6 +86,16 @@ class EnergyCommand(models.Model):
             for command in self.sorted("id")
         ]
 
+    def _is_wanted(self):
+        """Whether the command still says what its meter's service point wants."""
+        self.ensure_one()
+        point = self.service_point_id
+        return self.kind != "relay" or (
+            self.meter_id.service_point_id == point
+            and self.generation == point.generation
+            and self.value == point.desired_state
+        )
+
     def _finish(self, state, *, observed=None, detail=None):
         """Write the outcome of unfinished commands; a finished one keeps its own."""
         open_commands = self.filtered(lambda c: c.state not in FINAL)

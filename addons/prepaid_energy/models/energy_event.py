@@ -38,5 +38,5 @@ class EnergyEvent(models.Model):
         self.ensure_one()
         if self.kind == "overload_trip":
             self.meter_id.service_point_id._trip(self.at)
-        elif self.kind in RELAYS and self.meter_id:
+        elif self.kind in RELAYS and self.at >= (self.meter_id.relay_at or self.at):
             self.meter_id._take_relay(RELAYS[self.kind], self.meter_id.relay_generation)

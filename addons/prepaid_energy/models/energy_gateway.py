@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..ingest import Batch
+from .protected import without_defaults
 
 HEARTBEAT_SECONDS = 15
 SILENT_SECONDS = 120
@@ -56,7 +57,8 @@ class EnergyGateway(models.Model):
         """Refuse a technical user that is not made here: it would get an API key."""
         for vals in vals_list:
             self._refuse_user(vals)
-        return super().create(vals_list)
+        clean = without_defaults(self, ["user_id"])
+        return super(EnergyGateway, clean).create(vals_list)
 
     def write(self, vals):
         """Refuse a technical user that is not made here: it would get an API key."""
@@ -199,6 +201,9 @@ class EnergyGateway(models.Model):
         commands = self.env["energy.command"].search(
             [("gateway_id", "=", self.id), ("state", "in", ("pending", "sent"))]
         )
+        stale = commands.filtered(lambda c: not c._is_wanted())
+        stale._finish("superseded", detail=self.env._("Not wanted any more"))
+        commands -= stale
         expired = commands.filtered(lambda c: c.expires_at <= now)
         for command in expired:
             command._finish("expired", detail=self.env._("The bridge did not answer"))
@@ -262,6 +267,8 @@ class EnergyGateway(models.Model):
         if not self.user_id:
             self.sudo().user_id = self._new_user()  # sudo: see _refuse_user
         user = self.user_id.sudo()  # sudo: a manager of energy is none of users
+        if user.group_ids != self.env.ref("prepaid_energy.group_energy_gateway"):
+            raise AccessError(self.env._("%s is no gateway's user.", user.login))
         user.env["res.users.apikeys"].search([("user_id", "=", user.id)])._remove()
         keys = self.env["res.users.apikeys"].with_user(user).sudo()
         return keys._generate("rpc", f"gateway {self.name}", False)

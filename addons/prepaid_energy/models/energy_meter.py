@@ -3,6 +3,8 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from .protected import refuse, without_defaults
+
 # What the meter itself says: written by the ingest, never by a form or an import.
 MEASURED = {
     "last_reading_at",
@@ -90,22 +92,19 @@ class EnergyMeter(models.Model):
         """Refuse values that only the meter itself can tell."""
         for vals in vals_list:
             self._refuse_measured(vals)
-        return super().create(vals_list)
+        clean = without_defaults(self, MEASURED)
+        return super(EnergyMeter, clean).create(vals_list)
 
     def write(self, vals):
         """Refuse values that only the meter itself can tell."""
         self._refuse_measured(vals)
+        if vals.get("active") is False and self.service_point_id:
+            raise UserError(self.env._("End the meter's installation first."))
         return super().write(vals)
 
     def _refuse_measured(self, vals):
-        wrong = MEASURED & {*vals}
-        if wrong and not self.env.su:
-            raise UserError(
-                self.env._(
-                    "%s cannot be written: the meter itself tells it.",
-                    ", ".join(sorted(wrong)),
-                )
-            )
+        message = self.env._("%s cannot be written: the meter itself tells it.")
+        refuse(self, vals, MEASURED, message)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_unread(self):
@@ -148,7 +147,7 @@ class EnergyMeter(models.Model):
         )
         if commands:
             commands._finish("verified", observed=relay)
-            self.write({"relay_failures": 0, "relay_retry_at": False})
+            self.relay_failures = 0
 
     def _fail_relay(self, command):
         """A command came to nothing: try again later, and call a person at once."""
@@ -184,6 +183,8 @@ class EnergyMeter(models.Model):
         """
         self.ensure_one()
         point = self.service_point_id
+        if point and point._desired_state() != point.desired_state:
+            point._converge()  # two changes met, and neither saw the other
         if not point or point.desired_state in (self.relay_state, "hold"):
             return
         if self.relay_retry_at and self.relay_retry_at > fields.Datetime.now():
@@ -200,4 +201,11 @@ class EnergyMeter(models.Model):
                 self.env._("Look there first; then switch off and on from Odoo."),
             )
             return
+        if last.state == "verified":  # it was open, and closed by itself
+            self.relay_retry_at = fields.Datetime.now() + timedelta(minutes=1)
+            self._alarm(
+                point,
+                self.env._("The relay of %s closed by itself", self.serial),
+                self.env._("It is being opened again, once a minute."),
+            )
         point._converge(again=True)

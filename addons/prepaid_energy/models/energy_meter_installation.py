@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 
 class EnergyMeterInstallation(models.Model):
@@ -39,6 +39,61 @@ class EnergyMeterInstallation(models.Model):
         "CHECK (date_to IS NULL OR date_to >= date_from)",
         "A meter cannot be removed before it was installed.",
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Take over the point's wish: old commands of the meter end."""
+        installations = super().create(vals_list)
+        installations._check_safe()
+        installations._take_over()
+        return installations
+
+    def write(self, vals):
+        """Take over the point's wish: old commands of the meter end."""
+        self._take_over()
+        result = super().write(vals)
+        self._check_safe()
+        self._take_over()
+        return result
+
+    def unlink(self):
+        """End the meter's commands; a trace of readings is kept."""
+        for installation in self:
+            if installation.meter_id.last_reading_at:
+                raise UserError(
+                    self.env._(
+                        "%s has readings: end its installation instead of deleting it.",
+                        installation.meter_id.serial,
+                    )
+                )
+        self._take_over()
+        return super().unlink()
+
+    def _check_safe(self):
+        """A relay does not leave a lock or a trip behind by moving to another point."""
+        for installation in self:
+            before = installation.meter_id.installation_ids.service_point_id
+            for point in before - installation.service_point_id:
+                if point.locked_out or point.tripped:
+                    raise UserError(
+                        self.env._(
+                            "%(meter)s was at %(point)s, which is locked out or "
+                            "tripped: release or confirm that first.",
+                            meter=installation.meter_id.serial,
+                            point=point.name,
+                        )
+                    )
+
+    def _take_over(self):
+        """End the unfinished commands of these meters; the next poll starts anew."""
+        # sudo: an audit row, not a wish
+        Command = self.env["energy.command"].sudo()
+        Command.search(
+            [
+                ("meter_id", "in", self.meter_id.ids),
+                ("state", "in", ("pending", "sent")),
+            ]
+        )._finish("superseded", detail=self.env._("The meter was moved"))
 
     @api.constrains("meter_id", "service_point_id", "date_from", "date_to")
     def _check_overlap(self):

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 DECIDING = {"armed", "warning_threshold", "cutoff_threshold", "restore_threshold"}
 
@@ -79,6 +79,8 @@ class EnergyPolicy(models.Model):
 
     def write(self, vals):
         """Apply changed thresholds to the wallets at once."""
+        if vals.get("active") is False and self.sudo().wallet_ids:
+            raise UserError(self.env._("Take the policy off its wallets first."))
         result = super().write(vals)
         if DECIDING & {*vals}:
             self.sudo().wallet_ids._apply_policy()  # sudo: wallets follow their policy

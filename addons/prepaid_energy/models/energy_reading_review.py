@@ -8,6 +8,8 @@ REASONS = [
     ("malformed", "Row is not a reading"),
     ("not_installed", "Meter is installed nowhere"),
     ("not_rateable", "The rating engine refuses it"),
+    ("before_installation", "From before the meter was installed here"),
+    ("unreadable_event", "Event that cannot be read"),
     ("future", "From the future"),
     ("late", "Older than the newest reading"),
     ("conflict", "Another value for the same moment"),

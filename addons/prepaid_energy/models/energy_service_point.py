@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from . import supply
+from .protected import refuse, without_defaults
 
 FACTS = {
     "life_safety",
@@ -78,7 +79,13 @@ class EnergyServicePoint(models.Model):
     currency_id = fields.Many2one(related="wallet_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
     tariff_id = fields.Many2one(
-        "energy.tariff", tracking=True, check_company=True, ondelete="restrict"
+        "energy.tariff",
+        required=True,
+        tracking=True,
+        check_company=True,
+        ondelete="restrict",
+        help="For a feeder, the purchase price: its energy is rated but drawn from no "
+        "wallet.",
     )
     life_safety = fields.Boolean(
         tracking=True,
@@ -204,13 +211,18 @@ class EnergyServicePoint(models.Model):
         """Decide the first desired state."""
         for vals in vals_list:
             self._refuse_decided(vals)
-        points = super().create(vals_list)
+        clean = without_defaults(self, ACTIONS_ONLY | DECIDED)
+        points = super(EnergyServicePoint, clean).create(vals_list)
         (points | points._feeders())._converge()
         return points
 
     def write(self, vals):
         """Decide the desired state anew, together with the facts it follows from."""
         self._refuse_decided(vals)
+        if vals.get("active") is False and (self.meter_id or self.wallet_id):
+            raise UserError(
+                self.env._("Remove the meter and the wallet before archiving a point.")
+            )
         if not FACTS & {*vals}:
             return super().write(vals)
         feeders_before = self._feeders()
@@ -218,7 +230,7 @@ class EnergyServicePoint(models.Model):
             state = point._desired_state({**vals})
             extra = {}
             if state != point.desired_state:
-                extra = {"desired_state": state, "generation": point.generation + 1}
+                extra = {"desired_state": state, "generation": point._next()}
             super(EnergyServicePoint, point).write({**vals, **extra})
             if extra:
                 point._command_relay()
@@ -240,13 +252,8 @@ class EnergyServicePoint(models.Model):
             raise UserError(
                 self.env._("The desired state follows from wallet, lock-out and trip.")
             )
-        if ACTIONS_ONLY & {*vals} and not self.env.su:
-            raise UserError(
-                self.env._(
-                    "Lock-out, trip and switching have their own buttons, which check "
-                    "and record who did it."
-                )
-            )
+        message = self.env._("%s: use the buttons, which check and record who did it.")
+        refuse(self, vals, ACTIONS_ONLY, message)
 
     def _take_fact(self, **facts):
         """Write facts that only actions change, after checking the user's right.
@@ -280,9 +287,16 @@ class EnergyServicePoint(models.Model):
             state = point._desired_state()
             if again or state != point.desired_state:
                 super(EnergyServicePoint, point).write(
-                    {"desired_state": state, "generation": point.generation + 1}
+                    {"desired_state": state, "generation": point._next()}
                 )
                 point._command_relay()
+
+    def _next(self):
+        """The next generation: above the point's and above its meter's.
+
+        The bridge counts per meter, and a meter may come from another point.
+        """
+        return max(self.generation, self.meter_id.sudo().relay_generation) + 1
 
     def _command_relay(self):
         """Replace this point's unfinished commands by one for the new generation."""

@@ -1,5 +1,9 @@
+from psycopg2.errors import DeadlockDetected, SerializationFailure
+
 from odoo import api, fields, models
 from odoo.tools import SQL
+
+ATTEMPTS = 20  # the cron is not retried by Odoo, as HTTP calls are
 
 
 class EnergyUsage(models.Model):
@@ -49,7 +53,7 @@ class EnergyUsage(models.Model):
     )
 
     @api.model
-    def _cron_settle(self, batch=500):
+    def _cron_settle(self, batch=100):
         """Book each finished local day of each service point as one ledger row.
 
         Idempotent: what is booked is the difference to what was booked before, so a
@@ -59,11 +63,22 @@ class EnergyUsage(models.Model):
         :param int batch: service-point days per transaction.
         """
         while True:
-            done = self._settle_batch(batch)
+            done = self._settle_patiently(batch)
             remaining = self._count_due() if done == batch else 0
             left = self.env["ir.cron"]._commit_progress(done, remaining=remaining)
             if not remaining or not left:
                 return
+
+    def _settle_patiently(self, batch):
+        """:meth:`_settle_batch`, again where readings came in at the same moment."""
+        for attempts_left in reversed(range(ATTEMPTS)):
+            try:
+                return self._settle_batch(batch)
+            except (SerializationFailure, DeadlockDetected):
+                self.env.cr.rollback()
+                if not attempts_left:
+                    raise
+        return 0
 
     def _due_query(self):
         """Service-point days whose local day is over and whose sums differ."""

@@ -5,6 +5,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from . import supply
+from .protected import without_defaults
 
 DECIDED_BY_LEDGER = {"balance", "accrued", "level", "level_since"}
 
@@ -125,7 +126,8 @@ class EnergyWallet(models.Model):
                 # sudo: who may create a wallet may draw its number
                 sequence = self.env["ir.sequence"].sudo()
                 vals["reference"] = sequence.next_by_code("energy.wallet")
-        return super().create(vals_list)
+        clean = without_defaults(self, DECIDED_BY_LEDGER)
+        return super(EnergyWallet, clean).create(vals_list)
 
     def write(self, vals):
         """Apply a changed policy at once; the currency is fixed once money moved."""
@@ -135,9 +137,13 @@ class EnergyWallet(models.Model):
             raise UserError(
                 self.env._("A wallet with ledger rows keeps its currency and company.")
             )
+        if vals.get("active") is False and self.sudo().service_point_ids:
+            raise UserError(self.env._("Take the wallet off its service points first."))
         result = super().write(vals)
         if "policy_id" in vals:
             self._apply_policy()
+        if "currency_id" in vals:
+            self.sudo().service_point_ids._check_currency()
         return result
 
     def _refuse_money(self, vals):
@@ -185,6 +191,10 @@ class EnergyWallet(models.Model):
         :raise UserError: names the limit that was missed.
         """
         self.ensure_one()
+        if not self.sudo().company_id.energy_prepayment_account_id:  # sudo: as below
+            raise UserError(
+                self.env._("Top-ups are not set up yet; please ask the park's office.")
+            )
         policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
         compare = self.currency_id.compare_amounts
         low = policy.topup_minimum or self.currency_id.rounding

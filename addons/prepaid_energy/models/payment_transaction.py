@@ -22,7 +22,10 @@ class PaymentTransaction(models.Model):
         However often post-processing runs, there is one payment, and posting it books
         once (invariant 5).
         """
-        wallet = self.energy_wallet_id or self.source_transaction_id.energy_wallet_id
+        source = self.source_transaction_id
+        wallet = self.energy_wallet_id or source.energy_wallet_id
+        if source.energy_wallet_id and source.state == "done" and not source.payment_id:
+            source._create_payment()  # a refund must not come before its top-up
         if wallet:
             extra_create_values["energy_wallet_id"] = wallet.id
         return super()._create_payment(**extra_create_values)

@@ -153,6 +153,42 @@ class TestAccess(EnergyCase):
         with self.assertRaises(AccessError):
             self.gateway.with_user(operator).action_new_key()
 
+    def test_a_context_forges_nothing(self):
+        """A caller over RPC chooses the context, and with it the defaults."""
+        manager = new_test_user(
+            self.env, "conjurer", groups="prepaid_energy.group_energy_manager"
+        )
+        context = {
+            "default_balance": 1000,
+            "default_level": "cut",
+            "default_accrued": -5,
+            "default_locked_out": True,
+            "default_desired_state": "open",
+            "default_generation": 9,
+            "default_last_register": 7,
+            "default_relay_state": "closed",
+            "default_user_id": self.env.ref("base.user_admin").id,
+        }
+        env = self.env(user=manager, context=context)
+        wallet = env["energy.wallet"].create(
+            {"name": "W", "partner_id": self.tenant.id}
+        )
+        self.assertEqual(
+            (wallet.balance, wallet.accrued, wallet.level), (0, 0, "normal")
+        )
+        point = env["energy.service.point"].create(
+            {"name": "P", "site_id": self.site.id, "tariff_id": self.tariff.id}
+        )
+        self.assertFalse(point.locked_out)
+        self.assertEqual((point.desired_state, point.generation), ("closed", 0))
+        meter = env["energy.meter"].create({"serial": "CONJURED"})
+        self.assertEqual((meter.last_register, meter.relay_state), (0, "unknown"))
+        gateway = env["energy.gateway"].create({"name": "G", "site_id": self.site.id})
+        self.assertFalse(gateway.user_id)
+        gateway.sudo().user_id = self.env.ref("base.user_admin")
+        with self.assertRaisesRegex(AccessError, "no gateway's user"):
+            gateway.action_new_key()
+
     def test_nobody_gets_the_key_of_another_user_by_a_gateway(self):
         manager = new_test_user(
             self.env, "climber", groups="prepaid_energy.group_energy_manager"

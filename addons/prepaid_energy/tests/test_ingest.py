@@ -89,6 +89,56 @@ class TestIngest(EnergyCase):
         self.assertEqual(answer["held"], [{"index": 0, "reason": "backwards"}])
         self.assertEqual(answer["accepted"], 1)
 
+    def test_readings_from_before_the_installation_are_held(self):
+        point, meter = add_point(self, "M-NEW", wallet_id=self.wallet.id)
+        meter.installation_ids.date_from = self.begin.replace(tzinfo=None)
+        answer = self.ingest((-60, "1", "M-NEW"), (60, "5", "M-NEW"))
+        self.assertEqual(
+            answer["held"], [{"index": 0, "reason": "before_installation"}]
+        )
+        self.assertEqual(self.exact_balance(), Decimal(100))
+
+    def test_a_moved_meter_starts_anew_and_known_readings_stay_known(self):
+        self.ingest((0, "10"), (60, "14"))
+        balance = self.exact_balance()
+        self.meter.installation_ids.date_to = self.begin.replace(tzinfo=None)
+        point, spare = add_point(self, "M-OLD", wallet_id=self.wallet.id)
+        spare.installation_ids.date_to = self.begin.replace(tzinfo=None)
+        self.env["energy.meter.installation"].create(
+            {
+                "meter_id": self.meter.id,
+                "service_point_id": point.id,
+                "date_from": (self.begin + timedelta(seconds=90)).replace(tzinfo=None),
+            }
+        )
+        answer = self.ingest((60, "14"), (120, "20"), (180, "21"))
+        self.assertEqual((answer["accepted"], answer["duplicates"]), (2, 1))
+        self.assertEqual(self.exact_balance(), balance - Decimal("0.275"))
+
+    def test_held_readings_call_a_person_once(self):
+        self.ingest((0, "10"), (60, "14"))
+        self.ingest((120, "1"))
+        self.ingest((180, "2"))
+        self.assertEqual(len(self.point.activity_ids), 1)
+        self.assertIn("are held", self.point.activity_ids.summary)
+
+    def test_what_cannot_be_stored_is_set_aside_not_fatal(self):
+        answer = self.ingest(
+            (0, "1"),
+            telemetry=[["M-1", self.at(0), {"p": "\0"}]],
+            events=[
+                {"uid": "e", "kind": ["x"], "time": self.at(0)},
+                {"uid": "e2", "kind": "overload_trip", "meter_serial": "M-1"},
+                "rubbish",
+            ],
+        )
+        self.assertEqual(answer["accepted"], 1)
+        self.assertEqual(self.reviews().mapped("reason"), ["unreadable_event"] * 3)
+        answer = self.bridge.ingest(
+            {"uid": "nul", "readings": [["M\0", self.at(0), "1\0"]]}
+        )
+        self.assertEqual(answer["rejected"][0]["reason"], "unknown_serial")
+
     def test_future_is_held(self):
         answer = self.ingest((3600 + 600, "10"))
         self.assertEqual(answer["held"], [{"index": 0, "reason": "future"}])

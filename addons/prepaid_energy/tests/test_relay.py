@@ -157,6 +157,49 @@ class TestRelay(EnergyCase):
         self.point.with_user(one).action_release()
         self.assertFalse(self.point.locked_out)
 
+    def test_a_lock_out_cannot_be_taken_over(self):
+        one, two = (
+            new_test_user(
+                self.env, login, groups="prepaid_energy.group_energy_operator"
+            )
+            for login in ("locker_one", "locker_two")
+        )
+        self.lock_out(user=one)
+        with self.assertRaisesRegex(UserError, "already"):
+            self.lock_out(user=two)
+
+    def test_a_meter_that_moves_takes_no_command_along(self):
+        (command,) = self.run_dry()
+        fan, spare = add_point(self, "M-SPARE", life_safety=True)
+        spare.installation_ids.date_to = fields.Datetime.now()
+        self.meter.installation_ids.date_to = fields.Datetime.now()
+        self.install(self.meter, fan)
+        self.assertEqual(self.poll("closed"), [])
+        self.assertEqual(self.command().state, "superseded")
+
+    def test_a_relay_does_not_leave_a_lock_behind_by_moving(self):
+        self.lock_out()
+        self.meter.installation_ids.date_to = fields.Datetime.now()
+        other, spare = add_point(self, "M-SPARE")
+        spare.installation_ids.date_to = fields.Datetime.now()
+        with self.assertRaisesRegex(UserError, "locked out"):
+            self.install(self.meter, other)
+
+    def install(self, meter, point):
+        return self.env["energy.meter.installation"].create(
+            {"meter_id": meter.id, "service_point_id": point.id}
+        )
+
+    def test_generations_go_on_where_the_meter_was_before(self):
+        self.poll("closed", 50)
+        (command,) = self.run_dry()
+        self.assertEqual(command["generation"], 51)
+
+    def test_what_is_in_use_is_not_archived(self):
+        for record in (self.point, self.meter, self.wallet, self.policy):
+            with self.assertRaises(UserError, msg=record):
+                record.active = False
+
     def test_lock_out_of_life_safety_means_hands_off(self):
         self.point.life_safety = True
         self.lock_out()

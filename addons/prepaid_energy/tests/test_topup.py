@@ -105,8 +105,17 @@ class TestCounter(EnergyCase):
                 }
             )
         self.company.energy_prepayment_account_id = False
-        with self.assertRaisesRegex(UserError, "prepayments account"):
+        with self.assertRaisesRegex(UserError, "not set up"):
             self.topup(50).action_topup()
+        with self.assertRaisesRegex(UserError, "prepayments account"):
+            self.env["account.payment"].create(
+                {
+                    "partner_id": self.tenant.id,
+                    "amount": 20,
+                    "journal_id": self.journal.id,
+                    "energy_wallet_id": self.wallet.id,
+                }
+            )
 
     def test_who_may_take_money(self):
         accountant = new_test_user(

@@ -226,3 +226,19 @@ async def test_one_bridge_a_directory(tmp_path):
     await third.open()
     assert (await third.run(CommandStore.counts))["reading"] == 1
     await third.close()
+
+
+def test_what_the_erp_no_longer_wants_is_withdrawn_before_it_is_written(store):
+    locked, wanted, late = (
+        command(1, "closed", 3),
+        command(2, "open", 4, serial="M2"),
+        command(3, "open", 5, serial="M3"),
+    )
+    store.add_commands([locked, wanted], 10)
+    store.add_commands([late], 30)
+    store.withdraw({wanted.id}, asked_at=20)
+    assert not store.begin_sending(locked), "a lock-out came in between"
+    assert store.begin_sending(wanted)
+    assert store.begin_sending(late), "it came after the list was asked for"
+    (result,) = store.unreported()
+    assert (result["outcome"], result["detail"]) == ("expired", "withdrawn by the ERP")
