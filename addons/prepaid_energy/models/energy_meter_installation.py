@@ -56,8 +56,8 @@ class EnergyMeterInstallation(models.Model):
         self._take_over()
         return result
 
-    def unlink(self):
-        """End the meter's commands; a trace of readings is kept."""
+    @api.ondelete(at_uninstall=False)
+    def _unlink_unread(self):
         for installation in self:
             if installation.meter_id.last_reading_at:
                 raise UserError(
@@ -66,6 +66,9 @@ class EnergyMeterInstallation(models.Model):
                         installation.meter_id.serial,
                     )
                 )
+
+    def unlink(self):
+        """End the meters' unfinished commands."""
         self._take_over()
         return super().unlink()
 

@@ -23,6 +23,5 @@ def without_defaults(records, names):
     context = records.env.context
     if not unwanted & {*context}:
         return records
-    return records.with_context(
-        {key: value for key, value in context.items() if key not in unwanted}
-    )
+    kept = {key: value for key, value in context.items() if key not in unwanted}
+    return records.with_context(kept)  # pylint: disable=context-overridden
