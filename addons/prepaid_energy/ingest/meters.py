@@ -7,8 +7,10 @@ from .parse import decimal_or_none
 LOAD_METERS = """
 SELECT meter.serial, meter.id, meter.last_reading_at,
        meter.last_register::text, installation.id, installation.date_from,
-       installation.opening_register::text, point.id, point.rating_state,
-       point.tariff_id, point.wallet_id, point.company_id, tariff.currency_id
+       CASE WHEN installation.opening_counts
+            THEN COALESCE(installation.opening_register, 0)::text END,
+       point.id, point.rating_state, point.tariff_id, point.wallet_id,
+       point.company_id, tariff.currency_id
   FROM energy_meter meter
   LEFT JOIN energy_meter_installation installation
          ON installation.meter_id = meter.id AND installation.date_to IS NULL
@@ -52,7 +54,7 @@ class MeterState:
             self.last_at = self.last_register = None  # read at another point before
         if not self.last_at:
             self.last_register = None
-            if self.opening:
+            if self.opening is not None:
                 self.last_at, self.last_register = self.installed, self.opening
         self.accepted = []
 

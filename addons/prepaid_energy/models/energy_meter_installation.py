@@ -23,8 +23,13 @@ class EnergyMeterInstallation(models.Model):
     date_to = fields.Datetime("Removed")
     opening_register = fields.Float(
         digits=(18, 3),
-        help="kWh on the display when it was installed. Zero: the first reading counts "
-        "as the opening.",
+        help="kWh on the display when it was installed.",
+    )
+    opening_counts = fields.Boolean(
+        "Bill From Opening",
+        help="Ticked, energy counts from the opening register at the time of "
+        "installation on, also where it was zero. Else the first reading is the "
+        "opening.",
     )
     closing_register = fields.Float(digits=(18, 3))
 

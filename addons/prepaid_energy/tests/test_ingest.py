@@ -41,16 +41,19 @@ class TestIngest(EnergyCase):
         self.assertEqual(self.exact_balance(), Decimal("97.1125"))
         self.assertEqual(self.meter.last_register, 1010.5)
 
-    def test_opening_register_of_the_installation_counts(self):
-        point, meter = add_point(self, "M-OPEN", wallet_id=self.wallet.id)
-        meter.installation_ids.write(
-            {
-                "opening_register": 500,
-                "date_from": (self.begin - timedelta(minutes=5)).replace(tzinfo=None),
-            }
-        )
-        self.ingest((0, "504", "M-OPEN"))
-        self.assertEqual(self.exact_balance(), Decimal("98.9"))
+    def test_opening_register_of_the_installation_counts_also_if_zero(self):
+        for serial, opening, counts in (("O-1", 500, 1), ("O-2", 0, 1), ("O-3", 0, 0)):
+            _point, meter = add_point(self, serial, wallet_id=self.wallet.id)
+            installed = self.begin - timedelta(minutes=5)
+            meter.installation_ids.write(
+                {
+                    "opening_register": opening,
+                    "opening_counts": bool(counts),
+                    "date_from": installed.replace(tzinfo=None),
+                }
+            )
+            self.ingest((0, str(opening + 4), serial))
+        self.assertEqual(self.exact_balance(), Decimal("97.8"))
 
     def test_same_uid_same_answer_nothing_changes(self):
         first = self.ingest((0, "10"), (60, "14"), uid="same")
