@@ -170,8 +170,8 @@ Prepaid Energy runs (ready after {seconds:.0f} s).
       administrator                         admin / admin
 
 What to watch: 20 simulated meters are read every two seconds; their registers run
-{TIME_FACTOR} times faster than life. In two to three minutes tenant1's balance is used up
-and the relay of meter PE-T1 opens. Log in as tenant1, top up, and see it close again.
+{TIME_FACTOR} times faster than life. In two to three minutes tenant1's balance is used
+up and the relay of meter PE-T1 opens. Log in as tenant1, top up: it closes again.
 
     python3 scripts status    balances and relays now
     make stop                 stop everything, keep the data

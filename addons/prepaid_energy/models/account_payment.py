@@ -72,7 +72,8 @@ class AccountPayment(models.Model):
                 self.env._("Choose the wallet before the payment is posted.")
             )
         result = super().write(vals)
-        if vals.get("state") in POSTED:
+        # with "move_id" it is core's own step before the entry is posted
+        if vals.get("state") in POSTED and not vals.get("move_id"):
             for payment in self.filtered("energy_wallet_id"):
                 payment._book_on_energy_wallet()
         return result
@@ -89,7 +90,7 @@ class AccountPayment(models.Model):
             "topup" if inbound else "refund",
             amount if inbound else -amount,
             source_key=f"payment:{self.id}",
-            name=f"{title} {self.name or ''}".strip(),
+            name=f"{title} {self.move_id.name or self.name or ''}".strip(),
             payment_id=self.id,
         )
 

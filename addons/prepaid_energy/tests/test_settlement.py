@@ -1,5 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from unittest.mock import patch
+
+from psycopg2.errors import SerializationFailure
 
 from odoo.tests import freeze_time, tagged
 
@@ -59,6 +62,16 @@ class TestSettlement(EnergyCase):
         with freeze_time("2026-06-10 12:01:00"):
             self.settle()
         self.assertEqual(str(self.consumption().day), "2026-06-10")
+
+    def test_it_tries_again_where_a_reading_came_in_between(self):
+        Usage = self.env["energy.usage"]
+        outcomes = [SerializationFailure(), 7]
+        with (
+            patch.object(type(Usage), "_settle_batch", side_effect=outcomes) as settle,
+            patch.object(type(self.env.cr), "rollback") as rollback,
+        ):
+            self.assertEqual(Usage._settle_patiently(10), 7)
+            self.assertEqual((settle.call_count, rollback.call_count), (2, 1))
 
     def test_the_cron_runs_it(self):
         self.ingest((0, "0"), (36000, "8"))

@@ -26,6 +26,7 @@ class TestCounter(EnergyCase):
         self.assertEqual(self.exact_balance(), Decimal(50))
         move = payment.move_id
         self.assertEqual(move.state, "posted")
+        self.assertEqual(self.wallet.entry_ids.name, f"Top-up {move.name}")
         liability = move.line_ids.filtered(
             lambda line: line.account_id == self.company.energy_prepayment_account_id
         )
