@@ -68,7 +68,7 @@ class TestSettlement(EnergyCase):
         outcomes = [SerializationFailure(), 7]
         with (
             patch.object(type(Usage), "_settle_batch", side_effect=outcomes) as settle,
-            patch.object(type(self.env.cr), "rollback") as rollback,
+            patch.object(self.env.cr, "rollback") as rollback,
         ):
             self.assertEqual(Usage._settle_patiently(10), 7)
             self.assertEqual((settle.call_count, rollback.call_count), (2, 1))
