@@ -6,7 +6,7 @@ from .parse import decimal_or_none
 
 LOAD_METERS = """
 SELECT meter.serial, meter.id, meter.last_reading_at,
-       meter.last_register::text, installation.id, installation.date_from,
+       meter.last_register::text, installation.date_from,
        CASE WHEN installation.opening_counts
             THEN COALESCE(installation.opening_register, 0)::text END,
        point.id, point.rating_state, point.tariff_id, point.wallet_id,
@@ -30,7 +30,6 @@ class MeterState:
         "meter_id",
         "last_at",
         "last_register",
-        "installation_id",
         "installed",
         "opening",
         "point_id",

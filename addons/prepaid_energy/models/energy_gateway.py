@@ -6,10 +6,11 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..ingest import Batch
-from .protected import without_defaults
+from .protected import refuse, without_defaults
 
 HEARTBEAT_SECONDS = 15
 SILENT_SECONDS = 120
+PROTECTED = ("user_id",)
 
 
 class EnergyGateway(models.Model):
@@ -57,7 +58,7 @@ class EnergyGateway(models.Model):
         """Refuse a technical user that is not made here: it would get an API key."""
         for vals in vals_list:
             self._refuse_user(vals)
-        clean = without_defaults(self, ["user_id"])
+        clean = without_defaults(self, PROTECTED)
         return super(EnergyGateway, clean).create(vals_list)
 
     def write(self, vals):
@@ -66,8 +67,8 @@ class EnergyGateway(models.Model):
         return super().write(vals)
 
     def _refuse_user(self, vals):
-        if "user_id" in vals and not self.env.su:
-            raise UserError(self.env._("The technical user is made with the API key."))
+        message = self.env._("%s: the technical user is made with the API key.")
+        refuse(self, vals, PROTECTED, message)
 
     def _compute_meter_count(self):
         groups = self.env["energy.meter"]._read_group(

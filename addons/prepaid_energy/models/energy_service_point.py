@@ -171,9 +171,11 @@ class EnergyServicePoint(models.Model):
     @api.depends("life_safety", "child_ids.never_cut")
     def _compute_never_cut(self):
         for point in self:
-            point.never_cut = point.life_safety or any(
-                child.never_cut for child in point.child_ids
-            )
+            point.never_cut = point.life_safety or point._feeds_life_safety()
+
+    def _feeds_life_safety(self):
+        """Whether a life-safety load is somewhere below this point."""
+        return any(child.never_cut for child in self.child_ids)
 
     @api.depends("installation_ids.date_to", "installation_ids.meter_id")
     def _compute_meter_id(self):
@@ -273,7 +275,7 @@ class EnergyServicePoint(models.Model):
         flags = ("locked_out", "tripped", "switched_off")
         safety = vals.get("life_safety", self.life_safety)
         return supply.desired_state(
-            life_safety=safety or any(child.never_cut for child in self.child_ids),
+            life_safety=safety or self._feeds_life_safety(),
             cut=wallet.level == supply.CUT and wallet.policy_id.armed,
             **{flag: bool(vals.get(flag, self[flag])) for flag in flags},
         )
