@@ -135,7 +135,7 @@ def test_a_killed_bridge_loses_and_doubles_nothing(system):
     )
     used, first, last = system.sql(
         """
-        SELECT (SELECT sum(kwh) FROM energy_usage usage
+        SELECT (SELECT sum(quantity) FROM energy_usage usage
                  WHERE usage.service_point_id = meter.service_point_id),
                min(reading.register), max(reading.register)
           FROM energy_meter meter JOIN energy_reading reading ON meter_id = meter.id

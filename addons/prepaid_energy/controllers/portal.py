@@ -109,17 +109,28 @@ class PortalEnergy(PortalAccount):
         today = fields.Date.context_today(wallet_sudo)
         days = request.env["energy.usage"]._read_group(
             [*domain, ("day", ">=", fields.Date.subtract(today, days=13))],
-            ["day:day"],
-            ["kwh:sum", "amount_total:sum"],
+            ["day:day", "uom_id"],
+            ["quantity:sum", "amount_total:sum"],
         )
+        most = {}
+        for _day, uom, quantity, _cost in days:
+            most[uom] = max(quantity, most.get(uom) or 1)
         return {
             "wallet": wallet_sudo,
             # sudo: meters are not the tenant's, their relay state is shown to him
             "points": wallet_sudo.service_point_ids.sudo(),
             "entries": Entry.search(domain, limit=PAGE, offset=pages["offset"]),
             "pager": pages,
-            "days": [{"day": day, "kwh": kwh, "cost": cost} for day, kwh, cost in days],
-            "most_kwh": max((kwh for _day, kwh, _cost in days), default=0) or 1,
+            "days": [
+                {
+                    "day": day,
+                    "quantity": quantity,
+                    "unit": uom.sudo().name,  # sudo: tenants read no units
+                    "share": 100 * quantity / most[uom],
+                    "cost": cost,
+                }
+                for day, uom, quantity, cost in days
+            ],
             "page_name": "energy_wallet",
         }
 

@@ -73,29 +73,43 @@ class Store:
             )
             self.env["energy.service.point"].invalidate_model(["rating_state"])
 
-    def usage(self, usage):
-        """Add usage to the open rows and draw the wallets (see ``Batch._rate``)."""
+    def usage(self, usage, reason=None):
+        """Add usage to the open rows and draw the wallets.
+
+        :param dict usage: see ``Batch._rate``.
+        :param str reason: why rated usage changes; ``None`` for new readings.
+        """
         if usage:
-            self._usage_rows(usage)
+            self._usage_rows(usage, reason)
             self._draw_wallets(usage)
 
-    def _usage_rows(self, usage):
+    def _usage_rows(self, usage, reason):
         columns = zip(*((*key, *sums) for key, sums in usage.items()), strict=True)
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO energy_usage (service_point_id, wallet_id, company_id,
-                       currency_id, tariff_id, day, version, season, band, tier,
-                       kwh, amount, amount_total, amount_settled)
-                SELECT *, 0 FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[],
-                       %s::int[], %s::date[], %s::int[], %s::text[], %s::text[],
-                       %s::int[], %s::numeric[], %s::numeric[], %s::numeric[])
-                ON CONFLICT (service_point_id, day, wallet_id, tariff_id, version,
+                       currency_id, tariff_id, day, version_id, season, band, tier,
+                       quantity, amount, amount_total, amount_settled,
+                       commodity, uom_id, reason)
+                SELECT new.point, new.wallet, new.company, new.currency, new.tariff,
+                       new.day, NULLIF(new.version, -1), new.season, new.band, new.tier,
+                       new.quantity, new.net, new.total, 0,
+                       tariff.commodity, tariff.uom_id, %s
+                  FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::int[],
+                              %s::date[], %s::int[], %s::text[], %s::text[], %s::int[],
+                              %s::numeric[], %s::numeric[], %s::numeric[])
+                       AS new(point, wallet, company, currency, tariff, day, version,
+                              season, band, tier, quantity, net, total)
+                  JOIN energy_tariff tariff ON tariff.id = new.tariff
+                ON CONFLICT (service_point_id, day, wallet_id, tariff_id, version_id,
                              season, band, tier)
-                DO UPDATE SET kwh = energy_usage.kwh + EXCLUDED.kwh,
+                DO UPDATE SET quantity = energy_usage.quantity + EXCLUDED.quantity,
                        amount = energy_usage.amount + EXCLUDED.amount,
-                       amount_total = energy_usage.amount_total + EXCLUDED.amount_total
+                       amount_total = energy_usage.amount_total + EXCLUDED.amount_total,
+                       reason = COALESCE(EXCLUDED.reason, energy_usage.reason)
                 """,
+                reason,
                 *(list(column) for column in columns),
             )
         )

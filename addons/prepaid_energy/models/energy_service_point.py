@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from . import supply
+from .energy_tariff import COMMODITIES
 from .protected import refuse, without_defaults
 
 FACTS = {
@@ -25,6 +26,7 @@ ACTIONS_ONLY = {
     "rating_state",
 }
 DECIDED = {"desired_state", "generation"}
+TERMS = {"tariff_id", "wallet_id"}
 
 
 class EnergyServicePoint(models.Model):
@@ -57,17 +59,7 @@ class EnergyServicePoint(models.Model):
     )
     parent_path = fields.Char(index=True)
     child_ids = fields.One2many("energy.service.point", "parent_id", "Sub-points")
-    commodity = fields.Selection(
-        [
-            ("electricity", "Electricity"),
-            ("water", "Water"),
-            ("gas", "Gas"),
-            ("heat", "Heat"),
-            ("air", "Compressed Air"),
-        ],
-        required=True,
-        default="electricity",
-    )
+    commodity = fields.Selection(COMMODITIES, required=True, default="electricity")
     wallet_id = fields.Many2one(
         "energy.wallet",
         tracking=True,
@@ -119,6 +111,7 @@ class EnergyServicePoint(models.Model):
     )
     generation = fields.Integer(readonly=True, copy=False, default=0, aggregator=None)
     rating_state = fields.Json(readonly=True, copy=False, groups="base.group_system")
+    term_ids = fields.One2many("energy.supply.term", "service_point_id")
     installation_ids = fields.One2many("energy.meter.installation", "service_point_id")
     meter_id = fields.Many2one(
         "energy.meter", compute="_compute_meter_id", store=True, index=True
@@ -153,10 +146,22 @@ class EnergyServicePoint(models.Model):
         if self._has_cycle():
             raise ValidationError(self.env._("A feeder cannot feed itself."))
 
-    @api.constrains("wallet_id", "tariff_id")
-    def _check_currency(self):
+    @api.constrains("wallet_id", "tariff_id", "commodity")
+    def _check_tariff(self):
+        kinds = dict(self._fields["commodity"]._description_selection(self.env))
         for point in self:
             tariff, wallet = point.tariff_id, point.wallet_id
+            if tariff and tariff.commodity != point.commodity:
+                raise ValidationError(
+                    point.env._(
+                        "%(point)s: %(tariff)s is for %(kind)s, the point delivers "
+                        "%(own)s.",
+                        point=point.name,
+                        tariff=tariff.name,
+                        kind=kinds[tariff.commodity],
+                        own=kinds[point.commodity],
+                    )
+                )
             if tariff and wallet and tariff.currency_id != wallet.currency_id:
                 raise ValidationError(
                     point.env._(
@@ -215,6 +220,7 @@ class EnergyServicePoint(models.Model):
             self._refuse_decided(vals)
         clean = without_defaults(self, ACTIONS_ONLY | DECIDED)
         points = super(EnergyServicePoint, clean).create(vals_list)
+        self._term_model()._record(points)
         (points | points._feeders())._converge()
         return points
 
@@ -226,7 +232,10 @@ class EnergyServicePoint(models.Model):
                 self.env._("Remove the meter and the wallet before archiving a point.")
             )
         if not FACTS & {*vals}:
-            return super().write(vals)
+            result = super().write(vals)
+            if "tariff_id" in vals:
+                self._term_model()._record(self)
+            return result
         feeders_before = self._feeders()
         for point in self:
             state = point._desired_state({**vals})
@@ -236,8 +245,14 @@ class EnergyServicePoint(models.Model):
             super(EnergyServicePoint, point).write({**vals, **extra})
             if extra:
                 point._command_relay()
+        if TERMS & {*vals}:
+            self._term_model()._record(self)
         (feeders_before | self._feeders())._converge()
         return True
+
+    def _term_model(self):
+        """The model of the terms; sudo: they follow from what the user may write."""
+        return self.env["energy.supply.term"].sudo()
 
     def _feeders(self):
         """All points that feed these, up to the main incomer."""

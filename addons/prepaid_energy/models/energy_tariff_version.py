@@ -1,99 +1,382 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
+
+from ..exchange import picture
+from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS, to_document
+from ..rating import TariffError, compile_tariff
+
+PARTS = (
+    "period_ids",
+    "rule_ids",
+    "threshold_ids",
+    "price_ids",
+    "fixed_ids",
+    "demand_ids",
+    "levy_ids",
+    "holiday_ids",
+)
+PRICES = (
+    "factor",
+    "default_band_id",
+    "tier_mode",
+    "tier_counter",
+    "minimum_amount",
+    "minimum_energy",
+    "minimum_fixed",
+    "minimum_demand",
+    *PARTS,
+)
+BEGIN = ("tariff_id", "valid_from", "valid_from_hour")
+# what the picture and the price table show
+SHOWN = (
+    *("period_ids." + name for name in ("season_id", "month_from", "day_from")),
+    *("period_ids." + name for name in ("month_to", "day_to")),
+    *("rule_ids." + name for name in ("sequence", "band_id", "season_ids")),
+    *("rule_ids." + name for name in ("hour_from", "hour_to", "on_weekday")),
+    *("rule_ids." + name for name in ("on_saturday", "on_sunday", "on_holiday")),
+    *("threshold_ids." + name for name in ("season_id", "up_to")),
+    *("price_ids." + name for name in ("season_id", "band_id", "tier", "price")),
+    "levy_ids.percent",
+)
+ENFORCE = object()  # in the context: the caller re-rates; no RPC call can make it
 
 
 class EnergyTariffVersion(models.Model):
-    """The prices of a tariff from a day on, until the next version begins."""
+    """The prices of a tariff from a moment on, until the next version begins.
+
+    A draft is not in force yet. A version that has rated usage is locked: it is
+    corrected by another version, see :meth:`action_correct`.
+    """
 
     _name = "energy.tariff.version"
-    _description = "Energy Tariff Version"
-    _order = "tariff_id, valid_from"
+    _description = "Tariff Version"
+    _order = "tariff_id, valid_from, valid_from_hour, id"
 
-    tariff_id = fields.Many2one("energy.tariff", required=True, ondelete="cascade")
+    tariff_id = fields.Many2one(
+        "energy.tariff", required=True, index=True, ondelete="cascade"
+    )
     company_id = fields.Many2one(related="tariff_id.company_id", store=True)
     currency_id = fields.Many2one(related="tariff_id.currency_id")
-    valid_from = fields.Date(required=True, default=fields.Date.context_today)
-    price = fields.Float(
-        "Price per kWh", digits=(16, 6), required=True, help="Net of levies."
+    uom_id = fields.Many2one(related="tariff_id.uom_id")
+    register_uom_id = fields.Many2one(related="tariff_id.register_uom_id")
+    state = fields.Selection(
+        [("draft", "Draft"), ("active", "In Force"), ("superseded", "Superseded")],
+        required=True,
+        readonly=True,
+        default="active",
     )
-    levy_name = fields.Char("Levy", default="VAT")
-    levy_percent = fields.Float(
-        "Levy %", digits=(6, 3), help="Added to what the wallet pays, e.g. a tax."
+    corrects_id = fields.Many2one(
+        "energy.tariff.version", "Corrects", readonly=True, ondelete="set null"
+    )
+    valid_from = fields.Date(required=True, default=fields.Date.context_today)
+    valid_from_hour = fields.Float("At", help="By the tariff's clock.")
+    valid_to = fields.Date(
+        compute="_compute_valid_to", string="Until", help="Its last day, included."
+    )
+    locked = fields.Boolean(
+        compute="_compute_locked", help="It has rated usage, so its prices stay."
+    )
+    factor = fields.Float(
+        digits=(16, QUANTITY_DIGITS),
+        default=1.0,
+        required=True,
+        help="Units of the price in one unit of the register: the calorific value of "
+        "gas times its state number, in kWh per m³.",
+    )
+    period_ids = fields.One2many("energy.tariff.period", "version_id", copy=True)
+    default_band_id = fields.Many2one(
+        "energy.tariff.band",
+        ondelete="restrict",
+        help="The band of all hours that no rule names. Without it, the rules must "
+        "leave no gap.",
+    )
+    rule_ids = fields.One2many("energy.tariff.rule", "version_id", copy=True)
+    tier_mode = fields.Selection(
+        [
+            ("single", "One price"),
+            ("incremental", "Each tier its own price"),
+            ("whole_volume", "The tier reached prices everything"),
+        ],
+        "Tiers",
+        required=True,
+        default="single",
+    )
+    tier_counter = fields.Selection(
+        [("month", "Month"), ("year", "Year")],
+        "Counted By",
+        required=True,
+        default="month",
+    )
+    threshold_ids = fields.One2many("energy.tariff.threshold", "version_id", copy=True)
+    price_ids = fields.One2many("energy.tariff.price", "version_id", copy=True)
+    fixed_ids = fields.One2many("energy.tariff.fixed", "version_id", copy=True)
+    demand_ids = fields.One2many("energy.tariff.demand", "version_id", copy=True)
+    levy_ids = fields.One2many("energy.tariff.levy", "version_id", copy=True)
+    holiday_ids = fields.One2many("energy.tariff.holiday", "version_id", copy=True)
+    minimum_amount = fields.Float(
+        "Minimum per Month", digits=(20, PRICE_DIGITS), aggregator=None
+    )
+    minimum_energy = fields.Boolean("Energy counts", default=True)
+    minimum_fixed = fields.Boolean("Fixed charges count", default=True)
+    minimum_demand = fields.Boolean("Demand counts")
+    problem = fields.Text(compute="_compute_picture")
+    week_picture = fields.Html(compute="_compute_picture", sanitize=False)
+    price_table = fields.Html(compute="_compute_picture", sanitize=False)
+
+    _valid_from_uniq = models.UniqueIndex(
+        "(tariff_id, valid_from, valid_from_hour) WHERE state = 'active'",
+        "Two versions begin at the same time: change one of them.",
+    )
+    _hour_of_day = models.Constraint(
+        "CHECK (valid_from_hour >= 0 AND valid_from_hour < 24)",
+        "A version begins at a time of day, 00:00 to 23:59.",
     )
 
-    _valid_from_uniq = models.Constraint(
-        "unique (tariff_id, valid_from)", "Two versions begin on the same day."
-    )
-    _price_positive = models.Constraint(
-        "CHECK (price >= 0)", "A price per kWh is not negative."
-    )
+    @api.depends("valid_from", "state", "tariff_id.name")
+    def _compute_display_name(self):
+        states = dict(self._fields["state"]._description_selection(self.env))
+        for version in self:
+            name = f"{version.tariff_id.name}, {version.valid_from}"
+            if version.state != "active":
+                name = f"{name} ({states[version.state]})"
+            version.display_name = name
+
+    @api.depends("tariff_id.version_ids.valid_from", "tariff_id.version_ids.state")
+    def _compute_valid_to(self):
+        for version in self:
+            following = version._following()
+            last = following.valid_from
+            if last and not following.valid_from_hour:
+                last = fields.Date.subtract(last, days=1)
+            version.valid_to = last
+
+    def _compute_locked(self):
+        for version in self:
+            version.locked = bool(version._last_rated_day())
+
+    @api.depends(*BEGIN, *PRICES, *SHOWN)
+    @api.depends_context("lang")
+    def _compute_picture(self):
+        for version in self:
+            version.problem, parsed = version._parsed()
+            version.week_picture = version.price_table = False
+            if parsed:
+                values = version._picture_values(parsed)
+                render = self.env["ir.qweb"]._render
+                version.week_picture = render("prepaid_energy.tariff_week", values)
+                version.price_table = render("prepaid_energy.tariff_prices", values)
+
+    def _picture_values(self, parsed):
+        """What the templates of the week and of the price table need."""
+        bands = self.default_band_id | self.rule_ids.band_id
+        return {
+            "version": self,
+            "seasons": [
+                {"name": name, "days": days, "week": picture.week(parsed, name)}
+                for name, days in picture.seasons_of(parsed)
+            ],
+            "prices": picture.price_rows(parsed),
+            "colors": {band.name: picture.color(band.color) for band in bands},
+            "gray": picture.color(0),
+        }
+
+    def _parsed(self):
+        """(problem or False, the engine's version or None) of one version alone."""
+        if not self.valid_from:
+            return self.env._("From when on?"), None
+        try:
+            self._check_rows()
+            tz = self.tariff_id.tz or "UTC"
+            parsed = compile_tariff(self.tariff_id._documented(self), tz).versions[0]
+            self._check_gap(parsed)
+        except (TariffError, ValidationError) as error:
+            return str(error), None
+        return False, parsed
+
+    @api.constrains(*BEGIN, *PRICES, "state")
+    def _check_version(self):
+        for version in self.filtered(lambda version: version.state == "active"):
+            problem, _parsed = version._parsed()
+            if problem:
+                raise ValidationError(f"{version.display_name}: {problem}")
+        self.tariff_id._check_document()
+
+    def _check_rows(self):
+        """Raise ValidationError where the price rows do not make lists of tiers."""
+        tiers = {}
+        for price in self.price_ids:
+            names = price.season_id.name or "*", price.band_id.name or "*"
+            tiers.setdefault(names, []).append(price.tier)
+        for (season, band), found in tiers.items():
+            if sorted(found) != list(range(1, len(found) + 1)):
+                raise ValidationError(
+                    self.env._(
+                        "Prices of season %(season)s, band %(band)s: tiers %(tiers)s; "
+                        "each tier from 1 on is needed once.",
+                        season=season,
+                        band=band,
+                        tiers=", ".join(map(str, sorted(found))),
+                    )
+                )
+
+    def _check_gap(self, parsed):
+        """Raise ValidationError for hours that no rule covers, without a default."""
+        if self.default_band_id or not self.rule_ids:
+            return
+        gap = next(parsed.uncovered(), None)
+        if gap:
+            season, day_type, low, high = gap
+            raise ValidationError(
+                self.env._(
+                    "No band rule covers %(day)s, %(low)s to %(high)s, in season "
+                    "%(season)s: add one, or a band for all other hours.",
+                    day=day_type,
+                    low=f"{low // 3600:02}:{low // 60 % 60:02}",
+                    high=f"{high // 3600:02}:{high // 60 % 60:02}",
+                    season=season,
+                )
+            )
+
+    # ------------------------------------------------------------------ CRUD
 
     @api.model_create_multi
     def create(self, vals_list):
-        """Forget compiled tariffs."""
-        versions = super().create(vals_list)
-        versions._refuse_used()
+        """Refuse a version over usage that was rated; forget compiled tariffs."""
+        versions = super(
+            EnergyTariffVersion, self.with_context(energy_whole_version=True)
+        ).create(vals_list)
+        versions._refuse_rated_span()
         self.env.registry.clear_cache()
-        versions.tariff_id._check_document()
-        return versions
+        return versions.with_env(self.env)
 
     def write(self, vals):
         """Refuse to change what was rated; forget compiled tariffs."""
-        self._refuse_used()
-        result = super().write(vals)
-        self._refuse_used()
+        if {*vals} & {*BEGIN, *PRICES} - {"holiday_ids"}:
+            self._refuse_locked()
+        moved = {*vals} & {*BEGIN, "state"}
+        if moved:
+            self._refuse_rated_span()
+        whole = self.with_context(energy_whole_version=True)
+        result = super(EnergyTariffVersion, whole).write(vals)
+        if moved:
+            self._refuse_rated_span()
         self.env.registry.clear_cache()
-        self.tariff_id._check_document()
         return result
 
     def unlink(self):
-        """Refuse to change what was rated; forget compiled tariffs."""
-        self._refuse_used()
+        """Refuse to delete what was rated; forget compiled tariffs."""
+        self._refuse_locked()
+        self._refuse_rated_span()
         result = super().unlink()
         self.env.registry.clear_cache()
         return result
 
-    def _refuse_used(self):
-        """Raise UserError for a version that has rated usage (invariant 2)."""
+    def _part_changed(self):
+        """A row of these versions changed, by itself or as a part of a form."""
+        self.env.registry.clear_cache()
+        if not self.env.context.get("energy_whole_version"):
+            self._check_version()
+
+    # ------------------------------------------------------------------ locking
+
+    def _last_rated_day(self):
+        """The last local day that this version has rated; False if none."""
         # sudo: usage that this user may not see counts as well
         Usage = self.env["energy.usage"].sudo()
+        domain = [("version_id", "=", self._origin.id)]
+        return (
+            bool(self._origin) and Usage.search(domain, order="day desc", limit=1).day
+        )
+
+    def _refuse_locked(self):
+        """Raise UserError for a version that has rated usage (invariant 2)."""
         for version in self:
-            later = version.tariff_id.version_ids.filtered(
-                lambda other, begin=version.valid_from: other.valid_from > begin
-            )
-            domain = [
-                ("tariff_id", "=", version.tariff_id.id),
-                ("day", ">=", version.valid_from),
-            ]
-            if later:
-                domain.append(("day", "<", min(later.mapped("valid_from"))))
-            if Usage.search_count(domain, limit=1):
+            if version.state == "superseded" or version._last_rated_day():
                 raise UserError(
                     self.env._(
-                        "%(tariff)s has rated usage by the prices from %(day)s on: "
-                        "add a version that begins later instead.",
+                        "%s has rated usage, so its prices stay: press Correct to make "
+                        "a new version of it.",
+                        version.display_name,
+                    )
+                )
+
+    def _following(self):
+        """The version in force that begins after this one."""
+        begin = self._begin()
+        later = self.tariff_id.version_ids.filtered(
+            lambda other: (
+                other.state == "active" and other.valid_from and other._begin() > begin
+            )
+        )
+        return later.sorted(lambda version: version._begin())[:1]
+
+    def _begin(self):
+        return self.valid_from or fields.Date.today(), self.valid_from_hour
+
+    def _refuse_rated_span(self):
+        """Raise UserError where the time of an active version has rated usage."""
+        if self.env.context.get("energy_enforce") is ENFORCE:
+            return
+        for version in self.filtered(lambda version: version.state == "active"):
+            day = version._rated_in_span()
+            if day:
+                raise UserError(
+                    self.env._(
+                        "%(tariff)s has rated usage on %(rated)s, which %(day)s would "
+                        "change: begin later, or open the version in force then and "
+                        "press Correct.",
                         tariff=version.tariff_id.name,
+                        rated=day,
                         day=version.valid_from,
                     )
                 )
 
-    def _document(self):
-        """This version as the tariff document has it; numbers as decimal strings."""
+    def _rated_in_span(self):
+        """The last day in this version's time on which the tariff has rated usage."""
+        # sudo: usage that this user may not see counts as well
+        Usage = self.env["energy.usage"].sudo()
+        return Usage.search(self._span_domain(), order="day desc", limit=1).day
+
+    def _span_domain(self):
+        """The usage that this version rates, or would rate."""
+        domain = [
+            ("tariff_id", "=", self.tariff_id.id),
+            ("day", ">=", self.valid_from),
+        ]
+        return domain + ([("day", "<=", self.valid_to)] if self.valid_to else [])
+
+    # ------------------------------------------------------------------ actions
+
+    def action_open(self):
+        """Open the version's own form."""
         self.ensure_one()
-        levy = f"{self.levy_percent / 100:.5f}"
         return {
-            "valid_from_local": f"{self.valid_from.isoformat()}T00:00",
-            "seasons": [],
-            "holidays": [],
-            "bands": {"default": "all", "rules": []},
-            "tiers": None,
-            "energy_prices": {"*": {"*": [f"{self.price:.6f}"]}},
-            "fixed": [],
-            "demand": [],
-            "minimum": None,
-            "adjustments": (
-                [{"name": self.levy_name or "levy", "rate": levy, "base": ["subtotal"]}]
-                if self.levy_percent
-                else []
-            ),
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+        }
+
+    def action_correct(self):
+        """Open a draft with the same prices, to be put in force from a day on."""
+        self.ensure_one()
+        draft = self.copy(
+            {
+                "state": "draft",
+                "corrects_id": self.id,
+                "valid_from": fields.Date.context_today(self),
+            }
+        )
+        return draft.action_open()
+
+    def action_enforce(self):
+        """Ask from when a draft counts and why."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Put in Force"),
+            "res_model": "energy.tariff.enforce",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_version_id": self.id},
         }

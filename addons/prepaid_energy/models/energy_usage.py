@@ -3,6 +3,8 @@ from psycopg2.errors import DeadlockDetected, SerializationFailure
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from .energy_tariff import COMMODITIES
+
 ATTEMPTS = 20  # the cron is not retried by Odoo, as HTTP calls are
 
 
@@ -32,21 +34,32 @@ class EnergyUsage(models.Model):
     currency_id = fields.Many2one("res.currency", readonly=True, ondelete="restrict")
     tariff_id = fields.Many2one("energy.tariff", readonly=True, ondelete="restrict")
     day = fields.Date(required=True, readonly=True, string="Local Day")
-    version = fields.Integer(readonly=True, aggregator=None)
+    version_id = fields.Many2one(
+        "energy.tariff.version",
+        readonly=True,
+        ondelete="restrict",
+        help="Empty: consumed before the tariff's first version, at no charge.",
+    )
+    commodity = fields.Selection(COMMODITIES, readonly=True)
+    uom_id = fields.Many2one("uom.uom", "Unit", readonly=True, ondelete="restrict")
     season = fields.Char(readonly=True)
     band = fields.Char(readonly=True)
     tier = fields.Integer(readonly=True, aggregator=None)
-    kwh = fields.Float("kWh", digits=(18, 3), readonly=True)
+    quantity = fields.Float("Consumption", digits=(18, 3), readonly=True)
     amount = fields.Monetary("Net Amount", readonly=True)
     amount_total = fields.Monetary("Amount With Levies", readonly=True)
     amount_settled = fields.Monetary(
         "Settled", readonly=True, help="What ledger rows have already taken."
     )
+    reason = fields.Char(
+        readonly=True, help="Why it was changed after it was rated first."
+    )
 
     _key_uniq = models.UniqueIndex(
-        "(service_point_id, day, wallet_id, tariff_id, version, season, band, tier) "
+        "(service_point_id, day, wallet_id, tariff_id, version_id, season, band, tier) "
         "NULLS NOT DISTINCT"
     )
+    _version_day = models.Index("(version_id, day)")
     _day_brin = models.Index("USING brin (day)")
     _unsettled = models.Index(
         "(day) WHERE amount_total <> amount_settled AND wallet_id IS NOT NULL"
@@ -116,7 +129,8 @@ class EnergyUsage(models.Model):
                 ), locked AS MATERIALIZED (
                     SELECT usage.id, usage.wallet_id, usage.service_point_id, usage.day,
                            usage.company_id, usage.currency_id,
-                           usage.amount_total - usage.amount_settled AS open
+                           usage.amount_total - usage.amount_settled AS open,
+                           usage.reason
                       FROM energy_usage usage
                       JOIN due USING (service_point_id, wallet_id, day)
                      ORDER BY usage.id
@@ -126,7 +140,7 @@ class EnergyUsage(models.Model):
                       FROM locked WHERE usage.id = locked.id
                 ), per_day AS (
                     SELECT wallet_id, service_point_id, day, company_id, currency_id,
-                           sum(open) AS amount
+                           sum(open) AS amount, max(reason) AS reason
                       FROM locked GROUP BY 1, 2, 3, 4, 5
                 ), wallets AS (
                     UPDATE energy_wallet wallet
@@ -137,7 +151,7 @@ class EnergyUsage(models.Model):
                      WHERE wallet.id = part.wallet_id
                 )
                 SELECT wallet_id, service_point_id, day, company_id, currency_id,
-                       (-amount)::text
+                       (-amount)::text, reason
                   FROM per_day ORDER BY day, service_point_id
                 """,
                 self._due_query(),
@@ -154,7 +168,8 @@ class EnergyUsage(models.Model):
     def _book(self, rows):
         """Insert the ledger rows; a day that was booked before gets a correction.
 
-        :param rows: (wallet, service point, day, company, currency, amount as text).
+        :param rows: (wallet, service point, day, company, currency, amount as text,
+            reason of a correction or None).
         """
         self.env.cr.execute(
             SQL(
@@ -164,17 +179,19 @@ class EnergyUsage(models.Model):
                 SELECT new.wallet, new.company, new.currency, new.point, new.day,
                        new.amount::numeric, %s,
                        CASE before.n WHEN 0 THEN 'consumption' ELSE 'correction' END,
-                       concat(CASE before.n WHEN 0 THEN %s ELSE %s END,
+                       concat(CASE before.n WHEN 0 THEN %s
+                                   ELSE COALESCE(new.reason, %s) END,
                               ': ', point.name, ', ', new.day),
                        concat_ws(':', 'usage', new.wallet, new.point, new.day, before.n)
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::int[], %s::int[],
-                              %s::text[])
-                       AS new(wallet, point, day, company, currency, amount)
+                              %s::text[], %s::text[])
+                       AS new(wallet, point, day, company, currency, amount, reason)
                   JOIN energy_service_point point ON point.id = new.point
                  CROSS JOIN LATERAL (
                     SELECT count(*) AS n FROM energy_wallet_entry entry
                      WHERE entry.service_point_id = new.point AND entry.day = new.day
                        AND entry.wallet_id = new.wallet) before
+                 WHERE new.amount::numeric <> 0
                  ORDER BY new.day, new.point
                 """,
                 fields.Datetime.now(),

@@ -143,7 +143,7 @@ class EnergyWallet(models.Model):
         if "policy_id" in vals:
             self._apply_policy()
         if "currency_id" in vals:
-            self.sudo().service_point_ids._check_currency()
+            self.sudo().service_point_ids._check_tariff()
         return result
 
     def _refuse_money(self, vals):

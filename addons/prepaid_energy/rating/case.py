@@ -51,7 +51,13 @@ def rate_case(case: dict, folder, notes: list[str] | None = None) -> dict:
             "no version is in force at the start of the period",
         )
     prepaid = _prepaid(case.get("prepaid"), start, end)
-    return Run(tariff, start, end, _source(case, folder, notes), prepaid).result()
+    run = Run(tariff, start, end, _source(case, folder, notes), prepaid)
+    try:
+        return run.result()
+    except TariffError:
+        raise
+    except ValueError as error:
+        raise TariffError("input.file", str(error)) from None
 
 
 def _period(case: dict, time_zone) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 Every error is a TariffError that names the JSON path.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -13,6 +14,7 @@ from .clock import instant
 from .errors import TariffError
 from .exact import EXACT
 from .prices import Cell, Tiers, read_prices, read_tiers
+from .quantity import read_quantity
 
 VERSION_KEYS = (
     "valid_from_local",
@@ -25,6 +27,7 @@ VERSION_KEYS = (
     "demand",
     "minimum",
     "adjustments",
+    "quantity",
 )
 DAY_TYPES = ("weekday", "saturday", "sunday", "holiday")
 COVERS = ("energy", "fixed", "demand")
@@ -79,7 +82,11 @@ class Demand:
 
 @dataclass(slots=True)
 class Version:
-    """One checked tariff version, in force from `start` (epoch seconds, UTC)."""
+    """One checked tariff version, in force from `start` (epoch seconds, UTC).
+
+    `index` names it in charges and states: its place in the document, or the key
+    that the caller gave; `factor` is that of `read_quantity`.
+    """
 
     index: int
     start: int
@@ -92,6 +99,7 @@ class Version:
     demand: list[Demand]
     minimum: tuple[Decimal, tuple[str, ...]] | None
     adjustments: list[tuple[str, Decimal]]
+    factor: int = 0
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     cell_list: list[Cell] = field(default_factory=list)
     day_maps: dict = field(default_factory=dict)
@@ -136,9 +144,24 @@ class Version:
                 result.append((low, high, band))
         return result
 
+    def uncovered(self) -> Iterator[tuple[str, str, int, int]]:
+        """Yield (season, day type, from second, to second) that no rule names.
 
-def read_document(document, tz: ZoneInfo, path: str = "") -> list[Version]:
-    """The versions of a tariff document, in document order."""
+        There the default band is in force.
+        """
+        edges = {0, 86400}
+        for rule in self.rules:
+            edges.update((rule.start, rule.end))
+        ordered = sorted(edges)
+        for season in dict.fromkeys(self.seasons.values()) or (ALL,):
+            for day_type in DAY_TYPES:
+                for low, high in zip(ordered, ordered[1:], strict=False):
+                    if not any(r.holds(season, day_type, low) for r in self.rules):
+                        yield season, day_type, low, high
+
+
+def read_document(document, tz: ZoneInfo, path: str = "", keys=None) -> list[Version]:
+    """The versions of a tariff document, in document order; see `compile_tariff`."""
     where = f"{path}.versions" if path else "versions"
     source = parse.mapping(document, path or "tariff", ("versions",))
     items = parse.sequence(parse.required(source, "versions", path), where)
@@ -156,6 +179,8 @@ def read_document(document, tz: ZoneInfo, path: str = "") -> list[Version]:
                 f"is that of version {seen[version.start]} too",
             )
         seen[version.start] = version.index
+    for version, key in zip(versions, keys or (), strict=bool(keys)):
+        version.index = key
     return versions
 
 
@@ -180,6 +205,7 @@ def _read_version(item, index: int, path: str, tz: ZoneInfo) -> Version:
         ),
         minimum=_read_minimum(source.get("minimum"), f"{path}.minimum"),
         adjustments=_read_adjustments(source.get("adjustments"), f"{path}.adjustments"),
+        factor=read_quantity(source.get("quantity"), f"{path}.quantity"),
     )
     prices = parse.required(source, "energy_prices", path)
     version.cells = read_prices(

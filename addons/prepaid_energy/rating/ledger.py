@@ -11,7 +11,8 @@ class Ledger:
 
     `kwh` counts energy by "YYYY-MM" and "YYYY" in 10^-18 kWh; `rows` keeps the
     energy of whole-volume months by (month, day, version, cell number), since a
-    crossed threshold re-prices them; `acc` collects the deltas of this run by
+    crossed threshold re-prices them (a version that is no longer known keeps what it
+    was charged); `acc` collects the deltas of this run by
     (day, version, cell number, tier) as [kWh, net] integers.
     """
 
@@ -27,7 +28,11 @@ class Ledger:
                 key: parse_int(value) for key, value in state.get("kwh", {}).items()
             }
             self.rows = {
-                month: {k: parse_int(v) for k, v in rows.items()}
+                month: {
+                    key: parse_int(value)
+                    for key, value in rows.items()
+                    if int(key.split("|")[1]) in cells
+                }
                 for month, rows in state.get("rows", {}).items()
             }
 

@@ -36,6 +36,7 @@ class Cell:
     whole: bool = False
     number: int = 0
     scaled_prices: tuple[int, ...] = ()
+    factor: int = 0
 
 
 def read_tiers(value, path: str, seasons: tuple[str, ...]) -> Tiers | None:

@@ -10,24 +10,30 @@ from .document import ALL, read_document
 from .exact import EXACT, QUANTUM, scaled, unscaled
 from .fixed import FixedCharges
 from .ledger import Ledger
+from .quantity import converted
 from .segments import Calendar, Segment
 
 
-def compile_tariff(document: dict, time_zone: str, path: str = "") -> "Tariff":
+def compile_tariff(
+    document: dict, time_zone: str, path: str = "", keys: list[int] | None = None
+) -> "Tariff":
     """Check a tariff document `{versions: [...]}` and make it ready to rate.
 
-    `time_zone` is an IANA name; `path` prefixes the JSON path in messages.
-    Raises TariffError, and nothing else, for any wrong input.
+    `time_zone` is an IANA name; `path` prefixes the JSON path in messages.  `keys`
+    are what charges and states call the versions, one each, distinct and not below
+    zero; without them it is the place in the document, so a stored state needs keys
+    once versions can come and go.
+    Raises TariffError, and nothing else, for any wrong document.
     """
-    return Tariff(document, time_zone, path)
+    return Tariff(document, time_zone, path, keys)
 
 
 class Tariff(FixedCharges):
     """A checked tariff in one time zone; build it with `compile_tariff`."""
 
-    def __init__(self, document: dict, time_zone: str, path: str = ""):
+    def __init__(self, document: dict, time_zone: str, path: str = "", keys=None):
         self.tz = zone(time_zone)
-        self.versions = read_document(document, self.tz, path)
+        self.versions = read_document(document, self.tz, path, keys)
         self.calendar = Calendar(self.versions, self.tz)
         self.by_index = {version.index: version for version in self.versions}
         self.cells = {v.index: v.cell_list for v in self.versions}
@@ -49,6 +55,7 @@ class Tariff(FixedCharges):
         for version in self.versions:
             for cell in version.cell_list:
                 cell.version = version.index
+                cell.factor = version.factor
                 cell.scaled_prices = tuple(
                     scaled(price, self.price_digits) for price in cell.prices
                 )
@@ -64,6 +71,8 @@ class Tariff(FixedCharges):
         readings: list[tuple[int, Decimal]],
         *,
         start: tuple[int, Decimal] | None = None,
+        low: int | None = None,
+        high: int | None = None,
     ) -> tuple[dict, dict]:
         """Rate the readings of ONE meter; return (charges, new state).
 
@@ -71,18 +80,20 @@ class Tariff(FixedCharges):
         time with registers that do not fall; `start` is the reading before
         them, or None when the first one only opens the meter.  `state` is the
         service point's state from the call before, or None; it is not changed.
+        With `low` or `high`, only consumption at low ≤ time < high counts.
         Charges map (local day, version, season, band, tier from 1) to
         (kWh, net, total) as exact Decimals: deltas to add to what is stored.
-        Version -1 marks energy before the first version, at no charge.
+        Version -1 marks energy before the first version, at no charge; a version
+        with a quantity factor has its kWh (tiers, demand) in priced units.
         Raises ValueError for readings out of order or falling registers.
         """
         ledger = Ledger(self.cells, state)
         maxima = Maxima(self.by_index, state) if self.has_demand else None
-        before = None if start is None else _reading(start)
+        before = None if start is None else scaled_reading(start)
         for reading in readings:
-            after = _reading(reading)
+            after = scaled_reading(reading)
             if before is not None:
-                self.feed(ledger, maxima, before, after)
+                self.feed(ledger, maxima, before, after, low, high)
             before = after
         return self.charges(ledger), self.dump(ledger, maxima)
 
@@ -93,7 +104,7 @@ class Tariff(FixedCharges):
         """
         for segment, at, to, energy in self.parts(before, after, low, high):
             if energy:
-                ledger.add(segment, energy)
+                ledger.add(segment, converted(energy, segment.cell.factor))
                 if maxima is not None:
                     self._demand(maxima, segment, at, to, before, after)
 
@@ -126,12 +137,14 @@ class Tariff(FixedCharges):
         while index < stop:
             segment = lookup(starts[index])
             following = bisect_left(starts, segment.end, index, stop)
+            factor = segment.cell.factor
             energy = sum(energies[index:following])
             if energy:
-                ledger.add(segment, energy)
+                ledger.add(segment, converted(energy, factor))
             if maxima is not None:
                 for i in range(index, following):
-                    maxima.add(lookup, starts[i], energies[i], minutes)
+                    energy = converted(energies[i], factor)
+                    maxima.add(lookup, starts[i], energy, minutes)
             index = following
 
     def _demand(self, maxima, segment, at, to, before, after) -> None:
@@ -145,7 +158,8 @@ class Tariff(FixedCharges):
         value = between(before, after, at)
         for low, high in zip(ordered, ordered[1:], strict=False):
             following = between(before, after, high)
-            maxima.add(lookup, low, following - value, None)
+            energy = converted(following - value, segment.cell.factor)
+            maxima.add(lookup, low, energy, None)
             value = following
 
     def charges(self, ledger: Ledger) -> dict:
@@ -175,7 +189,7 @@ class Tariff(FixedCharges):
         return state
 
 
-def _reading(reading: tuple[int, Decimal]) -> tuple[int, int]:
+def scaled_reading(reading: tuple[int, Decimal]) -> tuple[int, int]:
     epoch, register = reading
     if not FIRST_EPOCH <= epoch < LAST_EPOCH:
         raise ValueError(f"reading at {epoch} is outside the years 1900 to 2199")

@@ -6,8 +6,12 @@ from . import (
     test_ledger,
     test_portal,
     test_relay,
+    test_rerate,
     test_settlement,
     test_supply,
     test_tariff,
+    test_tariff_exchange,
+    test_tariff_holidays,
     test_topup,
+    test_whatif,
 )

@@ -71,9 +71,7 @@ def set_up_park(cls):
             "name": "Flat",
             "tz": "UTC",
             "version_ids": [
-                Command.create(
-                    {"valid_from": "2020-01-01", "price": 0.25, "levy_percent": 10}
-                )
+                Command.create(flat_version("2020-01-01", 0.25, levy=10)),
             ],
         }
     )
@@ -109,6 +107,16 @@ def set_up_park(cls):
     cls.journal = cls.env["account.journal"].create(
         {"name": "Counter", "type": "cash", "code": "TCSH"}
     )
+
+
+def flat_version(valid_from, price, levy=0, **values):
+    """The values of a version with one price, and a levy in percent."""
+    return {
+        "valid_from": valid_from,
+        "price_ids": [Command.create({"price": price})],
+        "levy_ids": [Command.create({"name": "Levy", "percent": levy})] if levy else [],
+        **values,
+    }
 
 
 def add_point(cls, serial, has_relay=True, **values):

@@ -36,7 +36,7 @@ class TestIngest(EnergyCase):
         usage = self.env["energy.usage"].search(
             [("service_point_id", "=", self.point.id)]
         )
-        self.assertAlmostEqual(sum(usage.mapped("kwh")), 10.5)
+        self.assertAlmostEqual(sum(usage.mapped("quantity")), 10.5)
         # 10.5 kWh x 0.25 x 1.10 = 2.8875, not rounded
         self.assertEqual(self.exact_balance(), Decimal("97.1125"))
         self.assertEqual(self.meter.last_register, 1010.5)
@@ -220,7 +220,7 @@ class TestIngest(EnergyCase):
         rows = self.env["energy.usage"]._read_group(
             [("wallet_id", "=", self.wallet.id)],
             ["service_point_id"],
-            ["kwh:sum", "amount_total:sum"],
+            ["quantity:sum", "amount_total:sum"],
         )
         self.assertEqual(rows[0][1:], rows[1][1:])
         self.assertEqual(self.exact_balance(), Decimal(100) - 2 * Decimal("1.925"))

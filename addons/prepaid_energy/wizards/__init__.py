@@ -1,1 +1,8 @@
-from . import energy_lockout, energy_topup
+from . import (
+    energy_lockout,
+    energy_tariff_enforce,
+    energy_tariff_holidays,
+    energy_tariff_import,
+    energy_topup,
+    energy_whatif,
+)

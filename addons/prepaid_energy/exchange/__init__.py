@@ -1,0 +1,1 @@
+"""Tariff documents to and from other forms: Odoo records, published rates."""

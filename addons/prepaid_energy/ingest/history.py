@@ -1,0 +1,67 @@
+"""The stored readings of service points, meter by meter, as the engine takes them."""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from odoo.tools import SQL
+
+INSTALLATIONS = """
+SELECT installation.service_point_id, installation.id,
+       extract(epoch FROM installation.date_from)::bigint,
+       CASE WHEN installation.opening_counts
+            THEN COALESCE(installation.opening_register, 0)::text END
+  FROM energy_meter_installation installation
+ WHERE installation.service_point_id = ANY(%s)
+ ORDER BY installation.service_point_id, installation.date_from
+"""
+READINGS = """
+SELECT installation.id, extract(epoch FROM reading.at)::bigint, reading.register::text
+  FROM energy_meter_installation installation
+ CROSS JOIN LATERAL (
+    SELECT COALESCE(max(earlier.at), installation.date_from) AS at
+      FROM energy_reading earlier
+     WHERE earlier.meter_id = installation.meter_id
+       AND earlier.at BETWEEN installation.date_from AND %(low)s
+ ) opening
+ CROSS JOIN LATERAL (
+    SELECT COALESCE(min(later.at), 'infinity') AS at
+      FROM energy_reading later
+     WHERE later.meter_id = installation.meter_id AND later.at >= %(high)s
+ ) closing
+  JOIN energy_reading reading
+    ON reading.meter_id = installation.meter_id
+   AND reading.at BETWEEN opening.at
+       AND LEAST(closing.at, COALESCE(installation.date_to, 'infinity'))
+ WHERE installation.service_point_id = ANY(%(points)s)
+ ORDER BY installation.id, reading.at
+"""
+
+
+def load_history(env, point_ids, low, high=None):
+    """The readings that rate the consumption between two moments.
+
+    :param list point_ids: service points.
+    :param datetime low: naive UTC; the last reading at or before it is included.
+    :param datetime high: naive UTC or None (no end); the first reading at or after it
+        is included.
+    :return: dict service point -> list of runs, one for each meter in the order in
+        which they were installed; a run is [(epoch seconds, register as Decimal), …],
+        and the first of it only opens the meter.
+    """
+    env.flush_all()
+    readings = defaultdict(list)
+    found = env.execute_query(
+        SQL(READINGS, low=low, high=high or "infinity", points=list(point_ids))
+    )
+    for installation_id, at, register in found:
+        readings[installation_id].append((at, Decimal(register)))
+    runs = defaultdict(list)
+    for point_id, installation_id, begin, opening in env.execute_query(
+        SQL(INSTALLATIONS, list(point_ids))
+    ):
+        run = readings[installation_id]
+        if opening is not None and begin < (run[0][0] if run else 0):
+            run.insert(0, (begin, Decimal(opening)))
+        if len(run) > 1:
+            runs[point_id].append(run)
+    return runs

@@ -1,0 +1,169 @@
+"""Rate a service point again from its stored readings, from a local day on.
+
+How to use: ``Rerating(point, day, reason).run()``, for one service point in its own
+transaction.
+
+How it works: whole months are rated from nothing by the same engine, under the tariffs
+and for the wallets that the point had at the time (``energy.supply.term``). What comes
+out is compared with the usage that is stored; only differences are written, and drawn
+from the wallets. Days that the ledger has settled get a correction entry by the cron
+of ``energy.usage``, which says the reason.
+"""
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..rating.clock import midnight, zone
+from ..rating.exact import EXACT, plain
+from .history import load_history
+from .parse import epoch
+from .store import Store
+
+BEGINNING = datetime(1, 1, 1)
+
+
+class Rerating:
+    """One service point, from the month of a local day on."""
+
+    def __init__(self, point, day, reason):
+        self.env = point.env
+        self.point = point
+        self.month = day.replace(day=1)
+        self.reason = reason
+        self.desired = defaultdict(lambda: [Decimal(0)] * 3)
+
+    def run(self):
+        """Bring usage, wallets and the rating state to what the readings say.
+
+        :return: how much the wallets pay more, levies included, as Decimal.
+        :raise UserError: names why the point cannot be rated again.
+        """
+        self._lock()
+        low = midnight(zone(self.point.tariff_id.tz), self.month)
+        begin = datetime.fromtimestamp(low, UTC).replace(tzinfo=None)
+        runs = load_history(self.env, [self.point.id], begin)[self.point.id]
+        state = self._rate(runs, low)
+        difference = self._difference()
+        store = Store(self.env)
+        store.states({self.point.id: self._merged(state)})
+        store.usage(difference, self.reason)
+        return sum((parts[2] for parts in difference.values()), Decimal(0))
+
+    def _lock(self):
+        """Lock the point's meters as a batch does, so that none comes in between."""
+        self.env.flush_all()
+        self.env.execute_query(
+            SQL(
+                """
+                SELECT id FROM energy_meter WHERE id IN (
+                    SELECT meter_id FROM energy_meter_installation
+                     WHERE service_point_id = %s)
+                 ORDER BY id FOR NO KEY UPDATE
+                """,
+                self.point.id,
+            )
+        )
+
+    def _rate(self, runs, low):
+        """Fill ``self.desired``; return the engine's state."""
+        state = {"kwh": self._year_before()}
+        terms = (
+            self.env["energy.supply.term"]
+            .search([("service_point_id", "=", self.point.id)])
+            .sorted(lambda term: term.date_from or BEGINNING)
+        )
+        ends = [epoch(term.date_from) for term in terms[1:]] + [None]
+        for term, high in zip(terms, ends, strict=True):
+            if high is not None and high <= low:
+                continue
+            since = epoch(term.date_from) if term.date_from else low
+            try:
+                tariff = term.tariff_id._compiled()
+                for run in runs:
+                    charges, state = tariff.advance(
+                        state, run, low=max(low, since), high=high
+                    )
+                    self._collect(term, charges)
+            except ValueError as error:
+                raise UserError(f"{self.point.name}: {error}") from error
+        return state
+
+    def _collect(self, term, charges):
+        for key, parts in charges.items():
+            sums = self.desired[self._owner(term.wallet_id, term.tariff_id) + key]
+            sums[:] = [EXACT.add(a, b) for a, b in zip(sums, parts, strict=True)]
+
+    def _owner(self, wallet, tariff):
+        return (
+            self.point.id,
+            wallet.id or None,
+            self.point.company_id.id,
+            tariff.currency_id.id,
+            tariff.id,
+        )
+
+    def _year_before(self):
+        """The year's counter at the month's beginning, from the usage before it."""
+        january = self.month.replace(month=1)
+        total = self.env.execute_query(
+            SQL(
+                "SELECT COALESCE(sum(quantity), 0)::text FROM energy_usage "
+                "WHERE service_point_id = %s AND day >= %s AND day < %s",
+                self.point.id,
+                january,
+                self.month,
+            )
+        )[0][0]
+        return {f"{january.year:04}": plain(Decimal(total))}
+
+    def _difference(self):
+        """What must be added to the stored usage, by key (see ``Batch._rate``)."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT service_point_id, wallet_id, company_id, currency_id, tariff_id,
+                       day, COALESCE(version_id, -1), season, band, tier,
+                       quantity::text, amount::text, amount_total::text
+                  FROM energy_usage WHERE service_point_id = %s AND day >= %s
+                """,
+                self.point.id,
+                self.month,
+            )
+        )
+        stored = {tuple(row[:10]): [Decimal(part) for part in row[10:]] for row in rows}
+        nothing = [Decimal(0)] * 3
+        difference = {}
+        for key in sorted(stored.keys() | self.desired.keys(), key=str):
+            wanted = self.desired.get(key, nothing)
+            if key[5] >= self.month and wanted != stored.get(key, nothing):
+                pairs = zip(wanted, stored.get(key, nothing), strict=True)
+                difference[key] = [EXACT.subtract(new, old) for new, old in pairs]
+        return difference
+
+    def _merged(self, state):
+        """``state`` with what the stored one knows of months before."""
+        first = self.month.strftime("%Y-%m")
+        old = self.point.sudo().rating_state or {}
+        counters = _before(first, old.get("kwh", {}))
+        merged = {**state, "kwh": {**counters, **state["kwh"]}}
+        rows = _before(first, old.get("rows", {}))
+        if rows:
+            merged["rows"] = {**rows, **state.get("rows", {})}
+        maxima = _before(first, old.get("demand", {}).get("max", {}))
+        if maxima:
+            demand = state.get("demand", {"max": {}, "open": []})
+            merged["demand"] = {**demand, "max": {**maxima, **demand["max"]}}
+        return merged
+
+
+def _before(first, months):
+    """What a dict by "YYYY-MM" has of months before ``first``; no years."""
+    return {
+        month: value
+        for month, value in months.items()
+        if len(month) > 4 and month < first
+    }
