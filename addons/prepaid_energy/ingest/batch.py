@@ -275,7 +275,8 @@ class Batch:
         """Rate what was accepted, in memory: ``self.usage`` and ``self.states``.
 
         usage: (point, wallet, company, currency, tariff, local day, version, season,
-        band, tier) -> [kWh, net, with levies] as Decimal; states: point -> the rating
+        band, tier, kind, name of the charge) -> [kWh, net, with levies] as Decimal, the
+        last four of the key only where they apply; states: point -> the rating
         engine's state.
         """
         self.usage = {}
@@ -307,7 +308,8 @@ class Batch:
             meter.tariff_id,
         )
         for key, parts in charges.items():
-            sums = self.usage.setdefault((*owner, *key), [Decimal(0)] * 3)
+            key = (*owner, *key, "energy", None)
+            sums = self.usage.setdefault(key, [Decimal(0)] * 3)
             sums[:] = [EXACT.add(a, b) for a, b in zip(sums, parts, strict=True)]
 
     def _hold_unrated(self, meter, detail):

@@ -11,7 +11,7 @@ of ``energy.usage``, which says the reason.
 """
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from odoo.exceptions import UserError
@@ -19,6 +19,7 @@ from odoo.tools import SQL
 
 from ..rating.clock import midnight, zone
 from ..rating.exact import EXACT, plain
+from .charges import Charges
 from .history import load_history
 from .parse import epoch
 from .store import Store
@@ -46,10 +47,11 @@ class Rerating:
         low = midnight(zone(self.point.tariff_id.tz), self.month)
         begin = datetime.fromtimestamp(low, UTC).replace(tzinfo=None)
         runs = load_history(self.env, [self.point.id], begin)[self.point.id]
-        state = self._rate(runs, low)
+        state = self._merged(self._rate(runs, low))
+        self._charge(state)
         difference = self._difference()
         store = Store(self.env)
-        store.states({self.point.id: self._merged(state)})
+        store.states({self.point.id: state})
         store.usage(difference, self.reason)
         return sum((parts[2] for parts in difference.values()), Decimal(0))
 
@@ -89,13 +91,36 @@ class Rerating:
                     )
                     self._collect(term, charges)
             except ValueError as error:
-                raise UserError(f"{self.point.name}: {error}") from error
+                raise UserError(
+                    self.env._(
+                        "%(point)s: %(error)s", point=self.point.name, error=error
+                    )
+                ) from error
         return state
 
     def _collect(self, term, charges):
+        owner = self._owner(term.wallet_id, term.tariff_id)
         for key, parts in charges.items():
-            sums = self.desired[self._owner(term.wallet_id, term.tariff_id) + key]
+            sums = self.desired[(*owner, *key, "energy", None)]
             sums[:] = [EXACT.add(a, b) for a, b in zip(sums, parts, strict=True)]
+
+    def _charge(self, state):
+        """Add the charges that were made since the month's beginning."""
+        point = self.point
+        if not point.charged_from:
+            return
+        charges = Charges(point)
+        begin = max(self.month, point.charged_from)
+        self.desired.update(charges.fixed(point, begin, point.charged_until))
+        first = max(self.month, point.charged_from.replace(day=1))
+        while first <= point.closed_until:
+            sums = defaultdict(Decimal)
+            following = (first + timedelta(days=32)).replace(day=1)
+            for key, parts in self.desired.items():
+                if first <= key[5] < following:
+                    sums[key[10]] = EXACT.add(sums[key[10]], parts[1])
+            self.desired.update(charges.month_end(point, first, state, sums))
+            first = following
 
     def _owner(self, wallet, tariff):
         return (
@@ -112,7 +137,8 @@ class Rerating:
         total = self.env.execute_query(
             SQL(
                 "SELECT COALESCE(sum(quantity), 0)::text FROM energy_usage "
-                "WHERE service_point_id = %s AND day >= %s AND day < %s",
+                "WHERE service_point_id = %s AND kind = 'energy' "
+                "AND day >= %s AND day < %s",
                 self.point.id,
                 january,
                 self.month,
@@ -126,7 +152,7 @@ class Rerating:
             SQL(
                 """
                 SELECT service_point_id, wallet_id, company_id, currency_id, tariff_id,
-                       day, COALESCE(version_id, -1), season, band, tier,
+                       day, COALESCE(version_id, -1), season, band, tier, kind, charge,
                        quantity::text, amount::text, amount_total::text
                   FROM energy_usage WHERE service_point_id = %s AND day >= %s
                 """,
@@ -134,7 +160,7 @@ class Rerating:
                 self.month,
             )
         )
-        stored = {tuple(row[:10]): [Decimal(part) for part in row[10:]] for row in rows}
+        stored = {tuple(row[:12]): [Decimal(part) for part in row[12:]] for row in rows}
         nothing = [Decimal(0)] * 3
         difference = {}
         for key in sorted(stored.keys() | self.desired.keys(), key=str):

@@ -90,20 +90,21 @@ class Store:
                 """
                 INSERT INTO energy_usage (service_point_id, wallet_id, company_id,
                        currency_id, tariff_id, day, version_id, season, band, tier,
-                       quantity, amount, amount_total, amount_settled,
+                       kind, charge, quantity, amount, amount_total, amount_settled,
                        commodity, uom_id, reason)
                 SELECT new.point, new.wallet, new.company, new.currency, new.tariff,
                        new.day, NULLIF(new.version, -1), new.season, new.band, new.tier,
-                       new.quantity, new.net, new.total, 0,
+                       new.kind, new.charge, new.quantity, new.net, new.total, 0,
                        tariff.commodity, tariff.uom_id, %s
                   FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::int[],
                               %s::date[], %s::int[], %s::text[], %s::text[], %s::int[],
+                              %s::text[], %s::text[],
                               %s::numeric[], %s::numeric[], %s::numeric[])
                        AS new(point, wallet, company, currency, tariff, day, version,
-                              season, band, tier, quantity, net, total)
+                              season, band, tier, kind, charge, quantity, net, total)
                   JOIN energy_tariff tariff ON tariff.id = new.tariff
                 ON CONFLICT (service_point_id, day, wallet_id, tariff_id, version_id,
-                             season, band, tier)
+                             kind, season, band, tier, charge)
                 DO UPDATE SET quantity = energy_usage.quantity + EXCLUDED.quantity,
                        amount = energy_usage.amount + EXCLUDED.amount,
                        amount_total = energy_usage.amount_total + EXCLUDED.amount_total,

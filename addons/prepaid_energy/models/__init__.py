@@ -12,6 +12,7 @@ from . import (
     energy_reading_review,
     energy_rerating,
     energy_service_point,
+    energy_service_point_charging,
     energy_site,
     energy_supply_term,
     energy_tariff,

@@ -1,12 +1,11 @@
-from psycopg2.errors import DeadlockDetected, SerializationFailure
+from functools import partial
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..ingest.rerate import Rerating
-
-ATTEMPTS = 20  # the cron is not retried by Odoo, as HTTP calls are
+from .patience import patiently
 
 
 class EnergyRerating(models.Model):
@@ -66,25 +65,14 @@ class EnergyRerating(models.Model):
         for rerating in self.search([("state", "=", "waiting")], order="id"):
             while points := rerating._points_left(batch):
                 for point in points:
-                    rerating._rate_patiently(point)
+                    patiently(self.env, partial(rerating._rate_point, point))
                     if not cron._commit_progress(1, remaining=1):
                         return
             rerating._finish()
             cron._commit_progress(1, remaining=0)
 
-    def _rate_patiently(self, point):
-        """Rate one point; again where readings came in at the same moment."""
-        for attempts_left in reversed(range(ATTEMPTS)):
-            try:
-                self._rate_point(point)
-                return
-            except (SerializationFailure, DeadlockDetected):
-                self.env.cr.rollback()
-                self.env.invalidate_all()
-                if not attempts_left:
-                    raise
-
     def _rate_point(self, point):
+        """Rate one point again and note how far the order is."""
         more, problem = 0, ""
         try:
             with self.env.cr.savepoint():

@@ -24,6 +24,9 @@ ACTIONS_ONLY = {
     "tripped",
     "switched_off",
     "rating_state",
+    "charged_from",
+    "charged_until",
+    "closed_until",
 }
 DECIDED = {"desired_state", "generation"}
 TERMS = {"tariff_id", "wallet_id"}
@@ -111,6 +114,17 @@ class EnergyServicePoint(models.Model):
     )
     generation = fields.Integer(readonly=True, copy=False, default=0, aggregator=None)
     rating_state = fields.Json(readonly=True, copy=False, groups="base.group_system")
+    charged_from = fields.Date(
+        readonly=True, copy=False, help="The first day with fixed charges."
+    )
+    charged_until = fields.Date(
+        readonly=True, copy=False, help="The last day with fixed charges."
+    )
+    closed_until = fields.Date(
+        readonly=True,
+        copy=False,
+        help="Until when demand and minimum were charged: the end of a month.",
+    )
     term_ids = fields.One2many("energy.supply.term", "service_point_id")
     installation_ids = fields.One2many("energy.meter.installation", "service_point_id")
     meter_id = fields.Many2one(

@@ -159,7 +159,8 @@ class EnergyTariff(models.Model):
             if any(version.factor != 1 for version in tariff.version_ids):
                 raise ValidationError(
                     tariff.env._(
-                        "%(tariff)s is metered and priced in %(unit)s: its factor is 1.",
+                        "%(tariff)s is metered and priced in %(unit)s: its factor is "
+                        "1.",
                         tariff=tariff.name,
                         unit=tariff.uom_id.name,
                     )

@@ -19,9 +19,9 @@ class EnergyTariffPeriod(models.Model):
         "energy.tariff.season", required=True, ondelete="restrict"
     )
     month_from = fields.Selection(MONTHS, "From", required=True, default="1")
-    day_from = fields.Integer("Day From", required=True, default=1)
+    day_from = fields.Integer(required=True, default=1)
     month_to = fields.Selection(MONTHS, "To", required=True, default="12")
-    day_to = fields.Integer("Day To", required=True, default=31)
+    day_to = fields.Integer(required=True, default=31)
 
     @api.onchange("month_to")
     def _onchange_month_to(self):

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..exchange import picture
-from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS, to_document
+from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS
 from ..rating import TariffError, compile_tariff
 
 PARTS = (
@@ -66,7 +66,7 @@ class EnergyTariffVersion(models.Model):
         default="active",
     )
     corrects_id = fields.Many2one(
-        "energy.tariff.version", "Corrects", readonly=True, ondelete="set null"
+        "energy.tariff.version", readonly=True, ondelete="set null"
     )
     valid_from = fields.Date(required=True, default=fields.Date.context_today)
     valid_from_hour = fields.Float("At", help="By the tariff's clock.")
@@ -198,7 +198,13 @@ class EnergyTariffVersion(models.Model):
         for version in self.filtered(lambda version: version.state == "active"):
             problem, _parsed = version._parsed()
             if problem:
-                raise ValidationError(f"{version.display_name}: {problem}")
+                raise ValidationError(
+                    self.env._(
+                        "%(version)s: %(problem)s",
+                        version=version.display_name,
+                        problem=problem,
+                    )
+                )
         self.tariff_id._check_document()
 
     def _check_rows(self):

@@ -1,15 +1,12 @@
-from psycopg2.errors import DeadlockDetected, SerializationFailure
-
 from odoo import api, fields, models
 from odoo.tools import SQL
 
 from .energy_tariff import COMMODITIES
-
-ATTEMPTS = 20  # the cron is not retried by Odoo, as HTTP calls are
+from .patience import patiently
 
 
 class EnergyUsage(models.Model):
-    """Consumption of a service point in one local day, band and tier.
+    """What a service point owes for one local day: energy by band and tier, charges.
 
     Rows grow while readings come in and are settled into the ledger after their day.
     Written by SQL only (see ``ingest/store.py``); users read them.
@@ -42,6 +39,20 @@ class EnergyUsage(models.Model):
     )
     commodity = fields.Selection(COMMODITIES, readonly=True)
     uom_id = fields.Many2one("uom.uom", "Unit", readonly=True, ondelete="restrict")
+    kind = fields.Selection(
+        [
+            ("energy", "Energy"),
+            ("fixed", "Fixed Charge"),
+            ("demand", "Demand Charge"),
+            ("minimum", "Minimum"),
+        ],
+        required=True,
+        readonly=True,
+        default="energy",
+    )
+    charge = fields.Char(
+        readonly=True, help="The name of a fixed or demand charge in the tariff."
+    )
     season = fields.Char(readonly=True)
     band = fields.Char(readonly=True)
     tier = fields.Integer(readonly=True, aggregator=None)
@@ -56,7 +67,8 @@ class EnergyUsage(models.Model):
     )
 
     _key_uniq = models.UniqueIndex(
-        "(service_point_id, day, wallet_id, tariff_id, version_id, season, band, tier) "
+        "(service_point_id, day, wallet_id, tariff_id, version_id, kind, season, "
+        "band, tier, charge) "
         "NULLS NOT DISTINCT"
     )
     _version_day = models.Index("(version_id, day)")
@@ -76,22 +88,11 @@ class EnergyUsage(models.Model):
         :param int batch: service-point days per transaction.
         """
         while True:
-            done = self._settle_patiently(batch)
+            done = patiently(self.env, lambda: self._settle_batch(batch))
             remaining = self._count_due() if done == batch else 0
             left = self.env["ir.cron"]._commit_progress(done, remaining=remaining)
             if not remaining or not left:
                 return
-
-    def _settle_patiently(self, batch):
-        """:meth:`_settle_batch`, again where readings came in at the same moment."""
-        for attempts_left in reversed(range(ATTEMPTS)):
-            try:
-                return self._settle_batch(batch)
-            except (SerializationFailure, DeadlockDetected):
-                self.env.cr.rollback()
-                if not attempts_left:
-                    raise
-        return 0
 
     def _due_query(self):
         """Service-point days whose local day is over and whose sums differ."""

@@ -52,7 +52,7 @@ class Bill(Statement):
         `kind` is energy, fixed, demand or minimum; season and band are "" but for
         energy.
         """
-        for (day, version, season, band, _tier), parts in self.charges.items():
+        for (day, _version, season, band, _tier), parts in self.charges.items():
             kwh, net, total = parts
             yield day.replace(day=1), "energy", season, band, kwh, net, total
         for name, month in self.months.items():

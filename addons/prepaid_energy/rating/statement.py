@@ -4,7 +4,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from .clock import local_time, midnight
-from .demand import kilowatts
 from .exact import EXACT, plain
 
 ZERO = Decimal(0)
@@ -83,20 +82,16 @@ class Statement:
             for item in version.demand:
                 month.kw.setdefault(item.name, ZERO)
         found = maxima.found.get(name, {}) if maxima is not None else {}
-        for charge, (energy, minutes, index, _at) in found.items():
-            items = tariff.by_index[index].demand
-            price = next(item.price for item in items if item.name == charge)
-            month.kw[charge] = kilowatts(energy, minutes)
-            amount = EXACT.multiply(month.kw[charge], price)
+        for index, charge, kw, amount, total in tariff.demand_charges(found):
+            month.kw[charge] = kw
             add(month.parts["demand"], index, amount)
-            cost = EXACT.add(cost, tariff.gross(index, amount))
-        version = tariff.month_version(first_date(name))
-        if version is not None and version.minimum is not None:
-            amount, covers = version.minimum
-            short = EXACT.subtract(amount, month.sum(*covers))
-            if short > 0:
-                add(month.parts["minimum"], version.index, short)
-                cost = EXACT.add(cost, tariff.gross(version.index, short))
+            cost = EXACT.add(cost, total)
+        sums = {kind: month.sum(kind) for kind in ("energy", "fixed", "demand")}
+        due = tariff.minimum_charge(first_date(name), sums)
+        if due:
+            index, amount, total = due
+            add(month.parts["minimum"], index, amount)
+            cost = EXACT.add(cost, total)
         return cost
 
     def versions(self, name: str) -> list:

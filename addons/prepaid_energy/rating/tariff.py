@@ -95,6 +95,8 @@ class Tariff(FixedCharges):
             if before is not None:
                 self.feed(ledger, maxima, before, after, low, high)
             before = after
+        if maxima is None and state and "demand" in state:
+            maxima = Maxima(self.by_index, state)  # of another tariff, this month
         return self.charges(ledger), self.dump(ledger, maxima)
 
     def feed(self, ledger, maxima, before, after, low=None, high=None) -> None:

@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_charges,
     test_gateway_http,
     test_ingest,
     test_installation,

@@ -35,6 +35,7 @@ class TestRerate(EnergyCase):
             SQL(
                 """
                 SELECT day, wallet_id, tariff_id, version_id, season, band, tier,
+                       kind, charge,
                        quantity::text, amount::text, amount_total::text
                   FROM energy_usage WHERE service_point_id = %s
                    AND (quantity, amount, amount_total) <> (0, 0, 0) ORDER BY 1, 2, 3
@@ -42,7 +43,7 @@ class TestRerate(EnergyCase):
                 (point or self.point).id,
             )
         )
-        return {tuple(row[:7]): tuple(map(Decimal, row[7:])) for row in rows}
+        return {tuple(row[:9]): tuple(map(Decimal, row[9:])) for row in rows}
 
     def state(self):
         self.point.invalidate_recordset(["rating_state"])

@@ -1,11 +1,12 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from psycopg2.errors import SerializationFailure
 
 from odoo.tests import freeze_time, tagged
 
+from ..models.patience import patiently
 from .common import EnergyCase, credit
 
 
@@ -64,14 +65,12 @@ class TestSettlement(EnergyCase):
         self.assertEqual(str(self.consumption().day), "2026-06-10")
 
     def test_it_tries_again_where_a_reading_came_in_between(self):
-        Usage = self.env["energy.usage"]
         outcomes = [SerializationFailure(), 7]
-        with (
-            patch.object(type(Usage), "_settle_batch", side_effect=outcomes) as settle,
-            patch.object(self.env.cr, "rollback") as rollback,
-        ):
-            self.assertEqual(Usage._settle_patiently(10), 7)
-            self.assertEqual((settle.call_count, rollback.call_count), (2, 1))
+        with patch.object(self.env.cr, "rollback") as rollback:
+            self.assertEqual(patiently(self.env, Mock(side_effect=outcomes)), 7)
+            self.assertEqual(rollback.call_count, 1)
+            with self.assertRaises(SerializationFailure):
+                patiently(self.env, Mock(side_effect=SerializationFailure()))
 
     def test_the_cron_runs_it(self):
         self.ingest((0, "0"), (36000, "8"))

@@ -31,7 +31,7 @@ class EnergyTariffHolidays(models.TransientModel):
         "res.country", default=lambda self: self.env.company.country_id
     )
     state_id = fields.Many2one(
-        "res.country.state", "State", domain="[('country_id', '=', country_id)]"
+        "res.country.state", domain="[('country_id', '=', country_id)]"
     )
     calendar_id = fields.Many2one(
         "resource.calendar",

@@ -1,6 +1,6 @@
 import base64
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from odoo import api, fields, models
@@ -10,7 +10,7 @@ from odoo.fields import Command
 from ..ingest.history import load_history
 from ..rating import compile_tariff
 from ..rating.bill import bill
-from ..rating.clock import midnight, zone
+from ..rating.clock import midnight
 from ..rating.exact import EXACT, plain
 from .whatif_xlsx import workbook
 
@@ -37,7 +37,9 @@ class EnergyWhatif(models.TransientModel):
     site_id = fields.Many2one(
         "energy.site", check_company=True, help="All its billed service points."
     )
-    service_point_ids = fields.Many2many("energy.service.point", check_company=True)
+    service_point_ids = fields.Many2many(
+        "energy.service.point", string="Service Points", check_company=True
+    )
     date_from = fields.Date(
         required=True,
         default=lambda self: fields.Date.today().replace(month=1, day=1),
@@ -45,9 +47,10 @@ class EnergyWhatif(models.TransientModel):
     date_to = fields.Date(
         required=True, default=fields.Date.today, help="Included; the tariff's clock."
     )
-    tariff_ids = fields.Many2many("energy.tariff", check_company=True)
+    tariff_ids = fields.Many2many("energy.tariff", string="Tariffs", check_company=True)
     draft_ids = fields.Many2many(
         "energy.tariff.version",
+        string="Drafts",
         domain="[('state', '=', 'draft')]",
         help="Drafts as if they were in force.",
     )
@@ -57,6 +60,9 @@ class EnergyWhatif(models.TransientModel):
     result = fields.Html(compute="_compute_result", sanitize=False)
     xlsx = fields.Binary(compute="_compute_xlsx")
     xlsx_name = fields.Char(compute="_compute_xlsx")
+
+    def _compute_display_name(self):
+        self.display_name = self.env._("What If")
 
     @api.constrains("date_from", "date_to")
     def _check_dates(self):
@@ -81,7 +87,6 @@ class EnergyWhatif(models.TransientModel):
         ]
         self.tables = self._tabulate(sums, scenarios)
         self.note = self._notes(points, months)
-        return self._reopen()
 
     def _points(self):
         points = self.service_point_ids
@@ -124,7 +129,11 @@ class EnergyWhatif(models.TransientModel):
         """A tariff compiled as if the draft were in force."""
         problem, _parsed = draft._parsed()
         if problem:
-            raise UserError(f"{draft.display_name}: {problem}")
+            raise UserError(
+                self.env._(
+                    "%(draft)s: %(problem)s", draft=draft.display_name, problem=problem
+                )
+            )
         tariff = draft.tariff_id
         others = tariff._in_force().filtered(
             lambda version: version._begin() != draft._begin()
@@ -225,15 +234,6 @@ class EnergyWhatif(models.TransientModel):
         return "\n".join(notes)
 
     # ------------------------------------------------------------------ show it
-
-    def _reopen(self):
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("What If"),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-        }
 
     def action_graph(self):
         """Show the lines as graph and pivot."""

@@ -4,7 +4,11 @@
 def migrate(cr, version):
     """Rename and fill the columns that the new unique index needs."""
     cr.execute("ALTER TABLE energy_usage RENAME COLUMN kwh TO quantity")
-    cr.execute("ALTER TABLE energy_usage ADD COLUMN version_id integer")
+    cr.execute(
+        "ALTER TABLE energy_usage ADD COLUMN version_id integer, "
+        "ADD COLUMN kind varchar NOT NULL DEFAULT 'energy'"
+    )
+    cr.execute("ALTER TABLE energy_usage ALTER COLUMN kind DROP DEFAULT")
     cr.execute("DROP INDEX IF EXISTS energy_usage__key_uniq")
     cr.execute(
         """
