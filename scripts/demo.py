@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from pathlib import Path
 
 import mosquitto
 import odoo_server
@@ -24,6 +25,7 @@ from layout import (
     PLANT_CONTROL_PORT,
     PLANT_PORT,
     STAMPS,
+    load_curve,
     need_disk,
     need_port,
 )
@@ -104,6 +106,7 @@ def _database():
             odoo_server.clone(odoo_server.DEMO_DB, DEMO_DB)
             shutil.rmtree(DEMO, ignore_errors=True)
             PARK.make_key()
+        _history()
         stamp.write_text(digest)
     elif stamp.read_text() != digest:
         services.stop("demo-odoo")
@@ -111,6 +114,15 @@ def _database():
         stamp.write_text(digest)
     if not PARK.key_file.exists():
         PARK.make_key()
+
+
+def _history():
+    """Give the demo a past, where the steel works' year is at hand."""
+    path = load_curve()
+    if path:
+        with step("Reading a year of a rolling mill's meter"):
+            script = (Path(__file__).parent / "demo_history.py").read_text()
+            odoo_server.shell(DEMO_DB, script, path=str(path))
 
 
 def _wait_for_readings(timeout=90):
