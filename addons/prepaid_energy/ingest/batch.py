@@ -10,13 +10,15 @@ statements does not depend on the number of readings.
 """
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..rating.exact import EXACT
+from .history import unwrapped
+from .judge import Judge
 from .meters import load_meters
 from .parse import (
     EPOCH,
@@ -29,7 +31,6 @@ from .parse import (
 from .store import Store
 
 MAX_READINGS = 10_000
-FUTURE_SECONDS = 300
 
 
 class Batch:
@@ -62,15 +63,18 @@ class Batch:
         self.meters = load_meters(self.env, self.gateway.id, self._serials(rows))
         self._sort_out(rows)
         self._rate()
-        moved = [meter for meter in self.meters.values() if meter.accepted]
+        moved = [
+            meter for meter in self.meters.values() if meter.accepted or meter.late
+        ]
         self.store.readings(moved)
         self.store.states(self.states)
         self.store.usage(self.usage)
+        self.store.tasks(self._late_spans(), self.env._("Late readings"))
         self.store.reviews(self.reviews)
         self._alarm_held()
         self.store.telemetry(self._newest_telemetry())
         self._take_events()
-        accepted = sum(len(meter.accepted) for meter in moved)
+        accepted = sum(len(meter.accepted) + len(meter.late) for meter in moved)
         answer = {
             "accepted": accepted,
             "duplicates": self.duplicates,
@@ -168,77 +172,31 @@ class Batch:
 
     def _sort_out(self, rows):
         """Sort the rows into accepted, duplicate, held and rejected."""
-        stored = self._stored_values(rows)
+        judge = Judge(self.env, self.now, self.meters, rows)
         raw = self.batch.get("readings")
+        self.positions = {}
         for index, serial, at, register in sorted(
             rows, key=lambda row: (row[2], row[0])
         ):
             meter = self.meters.get(serial)
-            before = stored.get((meter.meter_id, at)) if meter else None
-            if before is not None and before == register:
+            if meter is None:
+                self._set_aside("rejected", index, "unknown_serial", raw[index])
+                continue
+            if judge.known(meter, at) == register:
                 self.duplicates += 1
                 continue
-            verdict, reason, detail = self._judge(meter, at, register, before)
+            reason, detail = judge.judge(meter, at, register)
             if reason:
-                self._set_aside(verdict, index, reason, raw[index], meter, at, detail)
-                continue
-            meter.accepted.append((at, register, index))
-            stored[(meter.meter_id, at)] = register
-
-    def _judge(self, meter, at, register, before):
-        """(verdict, reason, detail) for a row that is new; reason None: use it."""
-        if meter is None:
-            return "rejected", "unknown_serial", None
-        if meter.point_id is None:
-            return "held", "not_installed", None
-        if at > self.now + timedelta(seconds=FUTURE_SECONDS):
-            return "held", "future", f"server time {self.now}"
-        if before is not None:
-            return "held", "conflict", f"stored: {before}"
-        if meter.newest_at and at <= meter.newest_at:
-            return "held", "late", f"newest: {meter.newest_at}"
-        if at < meter.installed:
-            return "held", "before_installation", f"installed: {meter.installed}"
-        last_at, last_register = meter.last_at, meter.last_register
-        if meter.accepted:
-            last_at, last_register, _index = meter.accepted[-1]
-        if last_at and at <= last_at:
-            return "held", "late", f"newest: {last_at}"
-        if last_register is not None and register < last_register:
-            return "held", "backwards", f"register before: {last_register}"
-        return None, None, None
-
-    def _stored_values(self, rows):
-        """Stored registers of the moments that are not newer than the newest."""
-        moments = [
-            (meter.meter_id, at)
-            for _index, serial, at, _register in rows
-            if (meter := self.meters.get(serial))
-            and meter.newest_at
-            and at <= meter.newest_at
-        ]
-        if not moments:
-            return {}
-        meter_ids, times = zip(*moments, strict=True)
-        found = self.env.execute_query(
-            SQL(
-                """
-                SELECT reading.meter_id, reading.at, reading.register::text
-                  FROM unnest(%s::int[], %s::timestamp[]) AS asked(meter_id, at)
-                  JOIN energy_reading reading USING (meter_id, at)
-                """,
-                list(meter_ids),
-                list(times),
-            )
-        )
-        return {(meter_id, at): Decimal(value) for meter_id, at, value in found}
+                self._set_aside("held", index, reason, raw[index], meter, at, detail)
+            else:
+                self.positions[meter.meter_id, at] = index
 
     def _set_aside(self, verdict, index, reason, row, meter=None, at=None, detail=None):
         """Note a row that cannot be used, in the answer and in the review list."""
         (self.held if verdict == "held" else self.rejected).append(
             {"index": index, "reason": reason}
         )
-        if meter and verdict == "held" and reason != "late":
+        if meter and verdict == "held":
             meter.worst = reason
         fields = row if isinstance(row, list) else [row]
         fields = [parse_text(field) for field in fields[:3]] + [None] * 3
@@ -284,19 +242,31 @@ class Batch:
         for meter in self.meters.values():
             if not meter.accepted or not meter.tariff_id:
                 continue
-            start = meter.last_at and (epoch(meter.last_at), meter.last_register)
+            start = [(meter.last_at, meter.last_register)] if meter.last_at else []
+            readings = [
+                (epoch(at), register)
+                for at, register in unwrapped(start + meter.accepted, meter.modulus)
+            ]
             try:
                 tariff = self.env["energy.tariff"].browse(meter.tariff_id)._compiled()
                 charges, state = tariff.advance(
                     self.states.get(meter.point_id, meter.rating_state),
-                    [(epoch(at), register) for at, register, _index in meter.accepted],
-                    start=start,
+                    readings,
                 )
             except ValueError as error:
                 self._hold_unrated(meter, str(error))
                 continue
             self.states[meter.point_id] = state
             self._collect(meter, charges)
+
+    def _late_spans(self):
+        """From when each service point must be rated again: point -> naive UTC."""
+        spans = {}
+        for meter in self.meters.values():
+            for at, _register, point_id, before in meter.late:
+                since = before or at
+                spans[point_id] = min(since, spans.get(point_id, since))
+        return spans
 
     def _collect(self, meter, charges):
         """Add the charges of one meter to ``self.usage``."""
@@ -315,7 +285,8 @@ class Batch:
     def _hold_unrated(self, meter, detail):
         """The engine refuses a meter's readings: hold them all, with its reason."""
         raw = self.batch["readings"]
-        for at, _register, index in meter.accepted:
+        for at, _register in meter.accepted:
+            index = self.positions[meter.meter_id, at]
             self._set_aside(
                 "held", index, "not_rateable", raw[index], meter, at, detail
             )

@@ -1,5 +1,7 @@
 """The meters of a batch, with all the state that judging and rating need."""
 
+from decimal import Decimal
+
 from odoo.tools import SQL
 
 from .parse import decimal_or_none
@@ -10,12 +12,15 @@ SELECT meter.serial, meter.id, meter.last_reading_at,
        CASE WHEN installation.opening_counts
             THEN COALESCE(installation.opening_register, 0)::text END,
        point.id, point.rating_state, point.tariff_id, point.wallet_id,
-       point.company_id, tariff.currency_id
+       point.company_id, tariff.currency_id, meter.register_digits,
+       (point.max_power_kw * COALESCE(validation.margin, 1))::text,
+       COALESCE(validation.late, 'accept'), COALESCE(validation.spike, 'hold')
   FROM energy_meter meter
   LEFT JOIN energy_meter_installation installation
          ON installation.meter_id = meter.id AND installation.date_to IS NULL
   LEFT JOIN energy_service_point point ON point.id = installation.service_point_id
   LEFT JOIN energy_tariff tariff ON tariff.id = point.tariff_id
+  LEFT JOIN energy_validation validation ON validation.id = point.validation_id
  WHERE meter.gateway_id = %s AND meter.serial = ANY(%s)
  ORDER BY meter.id
    FOR NO KEY UPDATE OF meter
@@ -38,13 +43,26 @@ class MeterState:
         "wallet_id",
         "company_id",
         "currency_id",
+        "digits",
+        "max_kw",
+        "late_rule",
+        "spike_rule",
     )
-    __slots__ = (*COLUMNS, "accepted", "newest_at", "worst")
+    __slots__ = (
+        *COLUMNS,
+        "accepted",
+        "late",
+        "modulus",
+        "newest_at",
+        "taken",
+        "worst",
+    )
 
     def __init__(self, row):
         values = dict(zip(self.COLUMNS, row, strict=True))
         values["last_register"] = decimal_or_none(values["last_register"])
         values["opening"] = decimal_or_none(values["opening"])
+        values["max_kw"] = decimal_or_none(values["max_kw"]) or None
         for name, value in values.items():
             setattr(self, name, value)
         self.newest_at = self.last_at  # at whatever point it was read
@@ -55,7 +73,29 @@ class MeterState:
             self.last_register = None
             if self.opening is not None:
                 self.last_at, self.last_register = self.installed, self.opening
-        self.accepted = []
+        self.modulus = Decimal(10) ** self.digits
+        self.accepted = []  # (time, register), newer than all before
+        self.late = []  # (time, register, service point, time of the one before)
+        self.taken = {}  # time -> register, of both
+
+    def follows(self, at):
+        """Whether ``at`` is newer than all readings that are stored."""
+        return (
+            self.point_id is not None
+            and at >= self.installed
+            and (self.newest_at is None or at > self.newest_at)
+        )
+
+    def newest(self):
+        """(time, register) of the reading before the next one, or None."""
+        if self.accepted:
+            return self.accepted[-1]
+        return (self.last_at, self.last_register) if self.last_at else None
+
+    def accept(self, at, register):
+        """Note a reading that is newer than all before."""
+        self.accepted.append((at, register))
+        self.taken[at] = register
 
 
 def load_meters(env, gateway_id, serials):

@@ -24,22 +24,24 @@ class Store:
     def readings(self, meters):
         """COPY the accepted readings; note each meter's newest.
 
-        :param list meters: :class:`MeterState` with ``accepted`` readings.
+        :param list meters: :class:`MeterState` with ``accepted`` or ``late`` readings.
         """
-        lines = [
-            f"{meter.meter_id}\t{at.isoformat()}\t{register}\n"
+        taken = [
+            (meter.meter_id, at, register)
             for meter in meters
-            for at, register, _index in meter.accepted
+            for at, register in sorted(
+                [*meter.accepted, *(row[:2] for row in meter.late)]
+            )
         ]
+        lines = [f"{row[0]}\t{row[1].isoformat()}\t{row[2]}\n" for row in taken]
         if not lines:
             return
-        self.env["energy.reading"]._ensure_partitions(
-            reading[0] for meter in meters for reading in meter.accepted
-        )
+        self.env["energy.reading"]._ensure_partitions(row[1] for row in taken)
         self.env.cr.copy_expert(
             "COPY energy_reading (meter_id, at, register) FROM STDIN",
             io.StringIO("".join(lines)),
         )
+        newest = {row[0]: row for row in taken}
         self.env.cr.execute(
             SQL(
                 """
@@ -48,10 +50,9 @@ class Store:
                   FROM unnest(%s::int[], %s::timestamp[], %s::numeric[])
                        AS new(meter_id, at, register)
                  WHERE meter.id = new.meter_id
+                   AND COALESCE(meter.last_reading_at, '-infinity') < new.at
                 """,
-                [meter.meter_id for meter in meters],
-                [meter.accepted[-1][0] for meter in meters],
-                [meter.accepted[-1][1] for meter in meters],
+                *map(list, zip(*newest.values(), strict=True)),
             )
         )
         self.env["energy.meter"].invalidate_model(["last_reading_at", "last_register"])
@@ -145,6 +146,15 @@ class Store:
         wallets.filtered(
             lambda wallet: wallet._level_at(balances[wallet.id]) != wallet.level
         )._apply_policy()
+
+    def tasks(self, spans, reason):
+        """Order service points to be rated again, by the cron that follows at once.
+
+        :param dict spans: service point -> naive UTC moment from which on.
+        :param str reason: what the correction entries will say.
+        """
+        if spans:
+            self.env["energy.rerating.task"]._order_points(spans, reason)
 
     def reviews(self, reviews):
         """Keep what could not be used: a list of ``energy.reading.review`` values."""

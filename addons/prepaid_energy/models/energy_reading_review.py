@@ -12,6 +12,8 @@ REASONS = [
     ("unreadable_event", "Event that cannot be read"),
     ("future", "From the future"),
     ("late", "Older than the newest reading"),
+    ("spike", "More than physically possible"),
+    ("digits", "More digits than the register has"),
     ("conflict", "Another value for the same moment"),
     ("backwards", "Register went backwards"),
 ]

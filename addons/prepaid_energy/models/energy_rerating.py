@@ -1,17 +1,11 @@
-from functools import partial
-
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 from odoo.tools import SQL
-
-from ..ingest.rerate import Rerating
-from .patience import patiently
 
 
 class EnergyRerating(models.Model):
-    """The order to rate a tariff's past usage again, service point by service point.
+    """The order to rate a tariff's past usage again, and what came of it.
 
-    A cron works it off, each point in its own transaction, and goes on after a restart.
+    It makes a task for each service point, see ``energy.rerating.task``.
     """
 
     _name = "energy.rerating"
@@ -35,63 +29,60 @@ class EnergyRerating(models.Model):
         readonly=True,
         default="waiting",
     )
-    last_point_id = fields.Integer(readonly=True, default=0, aggregator=None)
+    task_ids = fields.One2many("energy.rerating.task", "rerating_id")
     point_count = fields.Integer("Service Points", readonly=True, default=0)
     amount = fields.Monetary(
         "Charged More", readonly=True, default=0, help="Levies included."
     )
     problems = fields.Text(readonly=True)
 
-    def _points_left(self, limit):
-        """The next service points that this tariff has rated from the day on."""
-        self.ensure_one()
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT DISTINCT service_point_id FROM energy_usage "
-                "WHERE tariff_id = %s AND day >= %s AND service_point_id > %s "
-                "ORDER BY 1 LIMIT %s",
-                self.tariff_id.id,
-                self.day_from,
-                self.last_point_id,
-                limit,
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Make the tasks: all service points that the tariff has rated since then."""
+        reratings = super().create(vals_list)
+        self.env.flush_all()
+        for rerating in reratings:
+            self.env.cr.execute(
+                SQL(
+                    """
+                    INSERT INTO energy_rerating_task
+                           (service_point_id, company_id, rerating_id, day_from, reason)
+                    SELECT DISTINCT service_point_id, company_id, %s, %s::date, %s
+                      FROM energy_usage WHERE tariff_id = %s AND day >= %s
+                     ORDER BY 1
+                    """,
+                    rerating.id,
+                    rerating.day_from,
+                    rerating.reason,
+                    rerating.tariff_id.id,
+                    rerating.day_from,
+                )
             )
-        )
-        return self.env["energy.service.point"].browse([row[0] for row in rows])
+        self.env["energy.rerating.task"].invalidate_model()
+        self.env.ref("prepaid_energy.cron_rerate")._trigger()
+        return reratings
 
-    @api.model
-    def _cron_run(self, batch=100):
-        """Work off what waits, a commit after each service point."""
-        cron = self.env["ir.cron"]
-        for rerating in self.search([("state", "=", "waiting")], order="id"):
-            while points := rerating._points_left(batch):
-                for point in points:
-                    patiently(self.env, partial(rerating._rate_point, point))
-                    if not cron._commit_progress(1, remaining=1):
-                        return
-            rerating._finish()
-            cron._commit_progress(1, remaining=0)
+    def _note(self, more, problem):
+        """Add what one service point came to; finish after the last.
 
-    def _rate_point(self, point):
-        """Rate one point again and note how far the order is."""
-        more, problem = 0, ""
-        try:
-            with self.env.cr.savepoint():
-                more = Rerating(point, self.day_from, self.reason).run()
-        except UserError as error:
-            problem = f"{error}\n"
+        :param Decimal more: what its wallets pay more.
+        :param str problem: why it could not be rated, or empty.
+        """
+        self.ensure_one()
         self.flush_recordset()
         self.env.cr.execute(
             SQL(
-                "UPDATE energy_rerating SET last_point_id = %s, amount = amount + %s, "
+                "UPDATE energy_rerating SET amount = amount + %s, "
                 "point_count = point_count + 1, "
                 "problems = NULLIF(concat(problems, %s), '') WHERE id = %s",
-                point.id,
                 more,
-                problem,
+                f"{problem}\n" if problem else "",
                 self.id,
             )
         )
         self.invalidate_recordset()
+        if not self.task_ids:
+            self._finish()
 
     def _finish(self):
         """Tell the tariff's followers what came of it."""

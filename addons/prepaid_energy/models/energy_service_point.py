@@ -82,6 +82,18 @@ class EnergyServicePoint(models.Model):
         help="For a feeder, the purchase price: its energy is rated but drawn from no "
         "wallet.",
     )
+    max_power_kw = fields.Float(
+        "Physical Maximum (kW)",
+        digits=(16, 3),
+        help="Rated current × voltage of the connection. A reading that would need "
+        "more power, with the margin of the validation rules, is held. 0: no limit.",
+    )
+    validation_id = fields.Many2one(
+        "energy.validation",
+        "Validation Rules",
+        check_company=True,
+        ondelete="restrict",
+    )
     life_safety = fields.Boolean(
         tracking=True,
         help="Ventilation, dewatering, emergency lighting: software never cuts it.",

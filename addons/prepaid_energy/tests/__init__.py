@@ -14,5 +14,6 @@ from . import (
     test_tariff_exchange,
     test_tariff_holidays,
     test_topup,
+    test_validation,
     test_whatif,
 )

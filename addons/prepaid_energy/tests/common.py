@@ -34,6 +34,14 @@ class EnergyCase(TransactionCase):
         batch = {"uid": uid or f"batch-{self.batch_number}", "readings": rows, **extra}
         return self.bridge.ingest(batch)
 
+    def run_tasks(self):
+        """Work off what waits to be rated again."""
+        while task := self.env["energy.rerating.task"].search(
+            [("problem", "=", False)], limit=1
+        ):
+            task._run()
+        self.env.invalidate_all()
+
     def exact_balance(self, wallet=None):
         """The balance as the database has it, and as invariant 3 says."""
         wallet = wallet or self.wallet

@@ -75,17 +75,6 @@ class TestIngest(EnergyCase):
         answer = self.ingest((60, "15"))
         self.assertEqual(answer["held"], [{"index": 0, "reason": "conflict"}])
 
-    def test_late_reading_is_held_not_lost(self):
-        self.ingest((0, "10"), (120, "14"))
-        balance = self.exact_balance()
-        answer = self.ingest((60, "12"), (180, "15"))
-        self.assertEqual(answer["held"], [{"index": 0, "reason": "late"}])
-        self.assertEqual(answer["accepted"], 1)
-        review = self.reviews()
-        self.assertEqual(review.raw_register, "12")
-        self.assertEqual(review.meter_id, self.meter)
-        self.assertEqual(self.exact_balance(), balance - Decimal("0.275"))
-
     def test_register_backwards_is_held(self):
         self.ingest((0, "10"), (60, "14"))
         answer = self.ingest((120, "13.99"), (180, "15"))

@@ -90,4 +90,3 @@ class EnergyTariffEnforce(models.TransientModel):
                 "reason": self.reason,
             }
         )
-        self.env.ref("prepaid_energy.cron_rerate")._trigger()
