@@ -92,5 +92,34 @@ def price_rows(parsed):
     ]
 
 
+def curve(readings, doubted, width=560, height=200):
+    """A register over time as points of a picture.
+
+    :param list readings: (time, register as float), in order of time.
+    :param tuple doubted: (time, register) of the reading in question, or None.
+    :return: dict: line, dots [(x, y, text)], doubted (x, y, text) or None, width,
+        height; y is clamped where the doubted register is far off.
+    """
+    times = [at for at, _register in readings] + ([doubted[0]] if doubted else [])
+    values = [register for _at, register in readings]
+    begin, span = min(times), (max(times) - min(times)).total_seconds() or 1
+    low, high = min(values), max(values)
+    rise = (high - low) or 1
+
+    def place(at, register):
+        x = 10 + (width - 20) * (at - begin).total_seconds() / span
+        share = min(max((register - low) / rise, -0.1), 1.1)
+        return round(x, 1), round(height - 30 - (height - 60) * share, 1)
+
+    dots = [(*place(*one), f"{one[0]}: {one[1]:g}") for one in readings]
+    return {
+        "width": width,
+        "height": height,
+        "line": " ".join(f"{x},{y}" for x, y, _text in dots),
+        "dots": dots,
+        "doubted": doubted and (*place(*doubted), f"{doubted[0]}: {doubted[1]:g}"),
+    }
+
+
 def _clock(seconds):
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}"

@@ -30,7 +30,7 @@ SELECT installation.id, extract(epoch FROM reading.at)::bigint,
       FROM energy_reading later
      WHERE later.meter_id = installation.meter_id AND later.at >= %(high)s
  ) closing
-  JOIN energy_reading reading
+  JOIN energy_reading_used reading
     ON reading.meter_id = installation.meter_id
    AND reading.at BETWEEN opening.at
        AND LEAST(closing.at, COALESCE(installation.date_to, 'infinity'))

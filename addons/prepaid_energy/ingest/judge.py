@@ -29,12 +29,12 @@ SELECT asked.meter_id, asked.at, same.register::text, installation.service_point
        AND asked.at <= COALESCE(found.date_to, 'infinity')
      ORDER BY found.date_from DESC LIMIT 1) installation ON true
   LEFT JOIN LATERAL (
-    SELECT reading.at, reading.register FROM energy_reading reading
+    SELECT reading.at, reading.register FROM energy_reading_used reading
      WHERE reading.meter_id = asked.meter_id AND reading.at < asked.at
        AND reading.at >= installation.date_from
      ORDER BY reading.at DESC LIMIT 1) before ON true
   LEFT JOIN LATERAL (
-    SELECT reading.at, reading.register FROM energy_reading reading
+    SELECT reading.at, reading.register FROM energy_reading_used reading
      WHERE reading.meter_id = asked.meter_id AND reading.at > asked.at
        AND reading.at <= COALESCE(installation.date_to, 'infinity')
      ORDER BY reading.at LIMIT 1) after ON true
@@ -54,6 +54,29 @@ class Place:
             self.before = begin, opening
 
 
+def look_back(env, moments):
+    """Where readings stand, or would stand: (meter id, time) -> :class:`Place`.
+
+    :param moments: (meter id, naive UTC time), each once.
+    """
+    if not moments:
+        return {}
+    meter_ids, times = zip(*sorted(moments), strict=True)
+    found = {}
+    for row in env.execute_query(SQL(LOOK_BACK, list(meter_ids), list(times))):
+        meter_id, at, stored, point_id, begin, opening, *neighbours = row
+        before_at, before, after_at, after = neighbours
+        found[meter_id, at] = Place(
+            decimal_or_none(stored),
+            point_id,
+            begin,
+            decimal_or_none(opening),
+            before_at and (before_at, Decimal(before)),
+            after_at and (after_at, Decimal(after)),
+        )
+    return found
+
+
 class Judge:
     """Judges the rows of one batch.
 
@@ -64,31 +87,14 @@ class Judge:
     def __init__(self, env, now, meters, rows):
         self.env = env
         self.now = now
-        self.places = self._look_back(
+        self.places = look_back(
+            env,
             {
                 (meter.meter_id, at)
                 for _index, serial, at, _register in rows
                 if (meter := meters.get(serial)) and not meter.follows(at)
-            }
+            },
         )
-
-    def _look_back(self, moments):
-        if not moments:
-            return {}
-        meter_ids, times = zip(*sorted(moments), strict=True)
-        found = {}
-        for row in self.env.execute_query(SQL(LOOK_BACK, list(meter_ids), list(times))):
-            meter_id, at, stored, point_id, begin, opening, *neighbours = row
-            before_at, before, after_at, after = neighbours
-            found[meter_id, at] = Place(
-                decimal_or_none(stored),
-                point_id,
-                begin,
-                decimal_or_none(opening),
-                before_at and (before_at, Decimal(before)),
-                after_at and (after_at, Decimal(after)),
-            )
-        return found
 
     def known(self, meter, at):
         """The register that is stored, or was accepted, for this very moment."""

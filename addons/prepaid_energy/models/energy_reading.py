@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from ..exchange.numbers import exact, plain
+
 PARTITION = """
 CREATE TABLE IF NOT EXISTS %s PARTITION OF energy_reading
    FOR VALUES FROM (%s) TO (%s)
@@ -32,6 +34,7 @@ class EnergyReading(models.Model):
             ("measured", "Measured"),
             ("estimated", "Estimated"),
             ("corrected", "Corrected"),
+            ("reset", "Begins anew"),
         ],
         readonly=True,
     )
@@ -45,7 +48,7 @@ class EnergyReading(models.Model):
                        | extract(epoch FROM reading.at)::bigint AS id,
                    reading.meter_id, meter.company_id, reading.at, reading.register,
                    reading.quality
-              FROM energy_reading reading
+              FROM energy_reading_used reading
               JOIN energy_meter meter ON meter.id = reading.meter_id
             """
         )
@@ -63,7 +66,57 @@ class EnergyReading(models.Model):
             ) PARTITION BY RANGE (at)
             """
         )
+        self._init_override()
         self._cron_make_partitions()
+
+    def _init_override(self):
+        """Raw readings stay as they came; a decision puts another value in place.
+
+        Who decided that, and why, is in ``energy.reading.review``.
+        """
+        self.env.cr.execute(
+            """
+            CREATE TABLE IF NOT EXISTS energy_reading_override (
+                meter_id integer NOT NULL,
+                at timestamp NOT NULL,
+                register numeric NOT NULL,
+                PRIMARY KEY (meter_id, at)
+            );
+            CREATE OR REPLACE VIEW energy_reading_used AS
+            SELECT reading.meter_id, reading.at,
+                   COALESCE(override.register, reading.register) AS register,
+                   CASE WHEN override.register IS NULL THEN reading.quality
+                        ELSE 'corrected' END AS quality
+              FROM energy_reading reading
+              LEFT JOIN energy_reading_override override
+                ON override.meter_id = reading.meter_id AND override.at = reading.at
+            """
+        )
+
+    def action_review(self):
+        """Doubt a stored reading: open a review in which it can be corrected."""
+        self.ensure_one()
+        review = (
+            self.env["energy.reading.review"]
+            .sudo()  # sudo: reviews are made by the system, not typed
+            .create(
+                {
+                    "gateway_id": self.meter_id.gateway_id.id,
+                    "meter_id": self.meter_id.id,
+                    "meter_serial": self.meter_id.serial,
+                    "at": self.at,
+                    "raw_register": plain(exact(self.register, 9)),
+                    "verdict": "held",
+                    "reason": "doubted",
+                }
+            )
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": review._name,
+            "res_id": review.id,
+            "view_mode": "form",
+        }
 
     @api.model
     def _cron_make_partitions(self, months=3):

@@ -40,9 +40,7 @@ class EnergyServicePoint(models.Model):
 
         :return: how many there were.
         """
-        now = fields.Datetime.now()
-        zoned = tariff.with_context(tz=tariff.tz)
-        today = fields.Datetime.context_timestamp(zoned, now).date()
+        today = tariff._local_day(fields.Datetime.now())
         self.env.flush_all()
         found = self.env.execute_query(
             SQL(

@@ -86,8 +86,7 @@ class EnergyTariff(models.Model):
     def _compute_version_id(self):
         now = fields.Datetime.now()
         for tariff in self:
-            zoned = tariff.with_context(tz=tariff.tz)
-            local = fields.Datetime.context_timestamp(zoned, now)
+            local = tariff._local(now)
             version = tariff._version_at(local.date(), local.hour + local.minute / 60)
             tariff.version_id = version
             tariff.week_picture = version.week_picture
@@ -109,6 +108,15 @@ class EnergyTariff(models.Model):
             text = json.dumps(tariff._document(), indent=2, ensure_ascii=False)
             tariff.document = base64.b64encode(f"{text}\n".encode())
             tariff.document_name = f"{tariff.name}.json".replace("/", "-")
+
+    def _local(self, moment):
+        """A naive UTC moment as an aware one by the tariff's clock."""
+        zoned = self.with_context(tz=self.tz)
+        return fields.Datetime.context_timestamp(zoned, moment)
+
+    def _local_day(self, moment):
+        """The local date of a naive UTC moment."""
+        return self._local(moment).date()
 
     def _in_force(self):
         """The versions that count, in time order."""

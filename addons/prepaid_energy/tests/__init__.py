@@ -8,6 +8,7 @@ from . import (
     test_portal,
     test_relay,
     test_rerate,
+    test_review,
     test_settlement,
     test_supply,
     test_tariff,
