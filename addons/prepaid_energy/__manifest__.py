@@ -32,6 +32,7 @@
         "views/energy_tariff_views.xml",
         "views/energy_rerating_views.xml",
         "views/energy_policy_views.xml",
+        "views/energy_validation_views.xml",
         "views/energy_site_views.xml",
         "views/account_payment_views.xml",
         "views/res_config_settings_views.xml",

@@ -154,7 +154,9 @@ class Batch:
             elif at is None:
                 self._set_aside("rejected", index, "unreadable_time", row)
             elif register is None:
-                self._set_aside("rejected", index, "unreadable_value", row, at=at)
+                negative = str(raw_register).strip().startswith("-")
+                reason = "negative" if negative else "unreadable_value"
+                self._set_aside("rejected", index, reason, row, at=at)
             else:
                 rows.append((index, serial, at, register))
         return rows

@@ -14,7 +14,8 @@ SELECT meter.serial, meter.id, meter.last_reading_at,
        point.id, point.rating_state, point.tariff_id, point.wallet_id,
        point.company_id, tariff.currency_id, meter.register_digits,
        (point.max_power_kw * COALESCE(validation.margin, 1))::text,
-       COALESCE(validation.late, 'accept'), COALESCE(validation.spike, 'hold')
+       COALESCE(validation.late, 'accept'), COALESCE(validation.spike, 'hold'),
+       COALESCE(validation.gap_hours, 0)
   FROM energy_meter meter
   LEFT JOIN energy_meter_installation installation
          ON installation.meter_id = meter.id AND installation.date_to IS NULL
@@ -47,10 +48,12 @@ class MeterState:
         "max_kw",
         "late_rule",
         "spike_rule",
+        "gap_hours",
     )
     __slots__ = (
         *COLUMNS,
         "accepted",
+        "gaps",
         "late",
         "modulus",
         "newest_at",
@@ -77,6 +80,7 @@ class MeterState:
         self.accepted = []  # (time, register), newer than all before
         self.late = []  # (time, register, service point, time of the one before)
         self.taken = {}  # time -> register, of both
+        self.gaps = set()  # times of readings after a gap
 
     def follows(self, at):
         """Whether ``at`` is newer than all readings that are stored."""
@@ -94,6 +98,10 @@ class MeterState:
 
     def accept(self, at, register):
         """Note a reading that is newer than all before."""
+        before = self.newest()
+        hours = (at - before[0]).total_seconds() / 3600 if before else 0
+        if self.gap_hours and hours > self.gap_hours:
+            self.gaps.add(at)
         self.accepted.append((at, register))
         self.taken[at] = register
 

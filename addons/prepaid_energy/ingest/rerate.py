@@ -43,6 +43,7 @@ class Rerating:
         :return: how much the wallets pay more, levies included, as Decimal.
         :raise UserError: names why the point cannot be rated again.
         """
+        self._check_kept()
         self._lock()
         low = midnight(zone(self.point.tariff_id.tz), self.month)
         begin = datetime.fromtimestamp(low, UTC).replace(tzinfo=None)
@@ -54,6 +55,23 @@ class Rerating:
         store.states({self.point.id: state})
         store.usage(difference, self.reason)
         return sum((parts[2] for parts in difference.values()), Decimal(0))
+
+    def _check_kept(self):
+        """Raise UserError where raw readings that are needed were dropped.
+
+        The reading before the month is needed too, so that month must be kept as well.
+        """
+        kept = self.env["energy.reading"]._kept_since()
+        if kept and self.month <= kept:
+            raise UserError(
+                self.env._(
+                    "%(point)s cannot be rated from %(month)s again: raw readings are "
+                    "kept since %(kept)s.",
+                    point=self.point.name,
+                    month=self.month,
+                    kept=kept,
+                )
+            )
 
     def _lock(self):
         """Lock the point's meters as a batch does, so that none comes in between."""

@@ -11,6 +11,8 @@ from decimal import Decimal
 
 from odoo.tools import SQL
 
+QUALITY = {False: "measured", True: "estimated"}  # spread evenly over a gap
+
 
 class Store:
     """Writes the readings, usage, wallets and reviews of one batch.
@@ -27,21 +29,24 @@ class Store:
         :param list meters: :class:`MeterState` with ``accepted`` or ``late`` readings.
         """
         taken = [
-            (meter.meter_id, at, register)
+            (meter.meter_id, at, register, QUALITY[at in meter.gaps])
             for meter in meters
             for at, register in sorted(
                 [*meter.accepted, *(row[:2] for row in meter.late)]
             )
         ]
-        lines = [f"{row[0]}\t{row[1].isoformat()}\t{row[2]}\n" for row in taken]
+        lines = [
+            f"{meter_id}\t{at.isoformat()}\t{register}\t{quality}\n"
+            for meter_id, at, register, quality in taken
+        ]
         if not lines:
             return
         self.env["energy.reading"]._ensure_partitions(row[1] for row in taken)
         self.env.cr.copy_expert(
-            "COPY energy_reading (meter_id, at, register) FROM STDIN",
+            "COPY energy_reading (meter_id, at, register, quality) FROM STDIN",
             io.StringIO("".join(lines)),
         )
-        newest = {row[0]: row for row in taken}
+        newest = {row[0]: row[:3] for row in taken}
         self.env.cr.execute(
             SQL(
                 """

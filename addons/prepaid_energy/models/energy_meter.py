@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
 
 from .protected import refuse, without_defaults
 
@@ -173,6 +174,35 @@ class EnergyMeter(models.Model):
         if summary not in point.activity_ids.mapped("summary"):
             point.activity_schedule(
                 "mail.mail_activity_data_todo", summary=summary, note=note or ""
+            )
+
+    @api.model
+    def _cron_watch_stuck(self):
+        """Call a person, once, where a register stands still though supply is on."""
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT meter.id
+                  FROM energy_meter meter
+                  JOIN energy_service_point point ON point.meter_id = meter.id
+                  JOIN energy_validation validation
+                    ON validation.id = point.validation_id
+                 CROSS JOIN LATERAL (
+                    SELECT register FROM energy_reading_used reading
+                     WHERE reading.meter_id = meter.id
+                       AND reading.at <= meter.last_reading_at
+                           - validation.stuck_hours * interval '1 hour'
+                     ORDER BY reading.at DESC LIMIT 1) earlier
+                 WHERE validation.stuck_hours > 0 AND meter.relay_state <> 'open'
+                   AND earlier.register = meter.last_register
+                """
+            )
+        )
+        for meter in self.browse([row[0] for row in rows]):
+            meter._alarm(
+                meter.service_point_id,
+                self.env._("The register of %s stands still", meter.serial),
+                self.env._("Since long, though supply is on: is it a by-pass?"),
             )
 
     def _reconcile(self):

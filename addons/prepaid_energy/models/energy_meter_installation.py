@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from ..exchange.numbers import exact
+from ..ingest.decide import Decision
+
 
 class EnergyMeterInstallation(models.Model):
     """A meter at a service point, from and to, with opening and closing register."""
@@ -31,7 +34,10 @@ class EnergyMeterInstallation(models.Model):
         "installation on, also where it was zero. Else the first reading is the "
         "opening.",
     )
-    closing_register = fields.Float(digits=(18, 3))
+    closing_register = fields.Float(
+        digits=(18, 3),
+        help="What it showed when it was removed: billed up to there. 0: not read.",
+    )
 
     _one_point_per_meter = models.UniqueIndex(
         "(meter_id) WHERE date_to IS NULL", "This meter is still installed elsewhere."
@@ -59,7 +65,25 @@ class EnergyMeterInstallation(models.Model):
         result = super().write(vals)
         self._check_safe()
         self._take_over()
+        if {"date_to", "closing_register"} & {*vals}:
+            self._bill_closing()
         return result
+
+    def _bill_closing(self):
+        """Rate up to the closing register, as a reading at the removal.
+
+        :raise UserError: it is lower than the last reading, or from the future.
+        """
+        for installation in self.filtered(lambda i: i.date_to and i.closing_register):
+            if installation.date_to > fields.Datetime.now():
+                raise UserError(
+                    self.env._("A closing register is read when the meter is removed.")
+                )
+            register = exact(installation.closing_register, 3)
+            reason = self.env._("Closing register of %s", installation.meter_id.serial)
+            # sudo: who removes a meter may not write wallets otherwise
+            meter = installation.meter_id.sudo()
+            Decision(meter, installation.date_to, register, reason).use("corrected")
 
     @api.ondelete(at_uninstall=False)
     def _unlink_unread(self):

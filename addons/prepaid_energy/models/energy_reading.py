@@ -1,8 +1,12 @@
+from datetime import date
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..exchange.numbers import exact, plain
 
+KEEP_MONTHS = "prepaid_energy.reading_months"
+KEPT_SINCE = "prepaid_energy.readings_since"
 PARTITION = """
 CREATE TABLE IF NOT EXISTS %s PARTITION OF energy_reading
    FOR VALUES FROM (%s) TO (%s)
@@ -32,11 +36,12 @@ class EnergyReading(models.Model):
     quality = fields.Selection(
         [
             ("measured", "Measured"),
-            ("estimated", "Estimated"),
-            ("corrected", "Corrected"),
+            ("estimated", "After a gap, spread evenly"),
+            ("corrected", "Typed in"),
             ("reset", "Begins anew"),
         ],
         readonly=True,
+        help="How the consumption up to this reading is known.",
     )
 
     @property
@@ -125,6 +130,55 @@ class EnergyReading(models.Model):
         self._ensure_partitions(
             fields.Date.add(now, months=ahead) for ahead in range(months + 1)
         )
+
+    @api.model
+    def _cron_drop_partitions(self):
+        """Drop whole months of raw readings that are older than the settings keep.
+
+        Usage and ledger stay. What has not been settled, or waits to be rated again,
+        keeps all readings until it has been.
+        """
+        Parameter = self.env["ir.config_parameter"].sudo()  # sudo: a setting
+        months = int(Parameter.get_param(KEEP_MONTHS) or 0)
+        if not months or self.env["energy.rerating.task"].search_count([], limit=1):
+            return
+        now = fields.Date.today().replace(day=1)
+        kept = fields.Date.subtract(now, months=max(months, 2))
+        for name, begin in self._partitions():
+            if begin < kept and not self._unsettled(begin):
+                self.env.cr.execute(SQL("DROP TABLE %s", SQL.identifier(name)))
+                first = fields.Date.add(begin, months=1)
+                Parameter.set_param(KEPT_SINCE, fields.Date.to_string(first))
+
+    def _partitions(self):
+        """(table, first day) of each partition, the oldest first."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT inhrelid::regclass::text FROM pg_inherits "
+                "WHERE inhparent = 'energy_reading'::regclass ORDER BY 1"
+            )
+        )
+        for (name,) in rows:
+            year, month = name.removeprefix("energy_reading_").split("_")
+            yield name, date(int(year), int(month), 1)
+
+    def _unsettled(self, begin):
+        """Whether usage until the end of a month has not reached the ledger."""
+        end = fields.Date.add(begin, months=1)
+        return self.env.execute_query(
+            SQL(
+                "SELECT EXISTS (SELECT FROM energy_usage WHERE day < %s "
+                "AND amount_total <> amount_settled AND wallet_id IS NOT NULL)",
+                end,
+            )
+        )[0][0]
+
+    @api.model
+    def _kept_since(self):
+        """The first day from which all raw readings are stored; None: all are."""
+        # sudo: a setting
+        since = self.env["ir.config_parameter"].sudo().get_param(KEPT_SINCE)
+        return fields.Date.to_date(since) if since else None
 
     @api.model
     def _ensure_partitions(self, moments):

@@ -25,6 +25,7 @@ DECIDED = {
 REASONS = [
     ("unknown_serial", "Unknown meter serial"),
     ("unreadable_value", "Register is not a number"),
+    ("negative", "Register is negative"),
     ("unreadable_time", "Time is not readable"),
     ("malformed", "Row is not a reading"),
     ("not_installed", "Meter is installed nowhere"),

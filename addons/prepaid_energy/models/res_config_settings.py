@@ -1,9 +1,16 @@
 from odoo import fields, models
 
+from .energy_reading import KEEP_MONTHS
+
 
 class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     energy_prepayment_account_id = fields.Many2one(
         related="company_id.energy_prepayment_account_id", readonly=False
+    )
+    energy_reading_months = fields.Integer(
+        "Months of Raw Readings",
+        config_parameter=KEEP_MONTHS,
+        help="Older raw readings are dropped; usage and ledger stay. 0: keep all.",
     )

@@ -171,6 +171,8 @@ class TestIngest(EnergyCase):
         ]
         answer = self.bridge.ingest({"uid": "broken", "readings": rows})
         reasons = [row["reason"] for row in answer["rejected"]]
+        self.assertEqual(reasons.pop(1), "negative")
+        reasons.insert(1, "unreadable_value")
         self.assertEqual(reasons[:5], ["unreadable_value"] * 5)
         self.assertEqual(reasons[5:7], ["unreadable_time"] * 2)
         self.assertEqual(reasons[7:], ["malformed", "malformed", "unknown_serial"])

@@ -2,16 +2,19 @@ import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tests import tagged
+from odoo.tests import freeze_time, tagged
 from odoo.tools import SQL
 
 from ..exchange.to_values import VersionReader
+from ..ingest.rerate import Rerating
 from .common import EnergyCase, add_point, credit
 from .test_tariff_exchange import rich_version
 
 DAY = 86400
 HOUR = 3600
+PRICE = Decimal("0.275")
 
 
 @tagged("post_install", "-at_install")
@@ -209,3 +212,99 @@ class TestValidation(EnergyCase):
         )
         usage = [(*row[:5], *map(Decimal, row[5:])) for row in rows]
         return usage, self.exact_balance(wallet)
+
+    # ------------------------------------------------------------------ exchange
+
+    def test_a_meter_exchange_loses_nothing(self):
+        self.ingest((0, "1000"), (HOUR, "1004"))
+        moment = (self.begin + timedelta(hours=2)).replace(tzinfo=None)
+        self.meter.installation_ids.write(
+            {"date_to": moment, "closing_register": 1010.5}
+        )
+        self.assertEqual(self.exact_balance(), 100 - Decimal("10.5") * PRICE)
+        new = self.env["energy.meter"].create(
+            {"serial": "M-NEW", "gateway_id": self.gateway.id}
+        )
+        self.env["energy.meter.installation"].create(
+            {
+                "meter_id": new.id,
+                "service_point_id": self.point.id,
+                "date_from": moment,
+                "opening_register": 3,
+                "opening_counts": True,
+            }
+        )
+        self.ingest((3 * HOUR, "5", "M-NEW"))
+        self.assertEqual(self.exact_balance(), 100 - Decimal("12.5") * PRICE)
+        Rerating(self.point, self.begin.date(), "x").run()
+        self.assertEqual(self.exact_balance(), 100 - Decimal("12.5") * PRICE)
+
+    def test_a_closing_register_below_the_last_reading_is_refused(self):
+        self.ingest((0, "1000"), (HOUR, "1004"))
+        moment = (self.begin + timedelta(hours=2)).replace(tzinfo=None)
+        with self.assertRaisesRegex(UserError, "before is higher: 1004"):
+            self.meter.installation_ids.write(
+                {"date_to": moment, "closing_register": 1003}
+            )
+
+    # ------------------------------------------------------------------ gap and stuck
+
+    def test_consumption_over_a_gap_is_marked(self):
+        rules = self.env["energy.validation"].create({"name": "x", "gap_hours": 6})
+        self.point.validation_id = rules
+        self.ingest((0, "0"), (6 * HOUR, "1"), (13 * HOUR, "2"))
+        self.ingest((20 * HOUR, "3"))
+        marked = self.env["energy.reading"].search(
+            [("meter_id", "=", self.meter.id), ("quality", "=", "estimated")]
+        )
+        self.assertEqual(sorted(marked.mapped("register")), [2, 3])
+
+    def test_a_register_that_stands_still_calls_a_person(self):
+        rules = self.env["energy.validation"].create({"name": "x", "stuck_hours": 24})
+        self.point.validation_id = rules
+        Meter = self.env["energy.meter"]
+        self.ingest((0, "5"), (20 * HOUR, "5"))
+        self.env.flush_all()
+        Meter._cron_watch_stuck()
+        self.assertFalse(self.point.activity_ids)
+        self.ingest((25 * HOUR, "5"))
+        for _again in range(2):
+            Meter._cron_watch_stuck()
+        self.assertEqual(len(self.point.activity_ids), 1)
+        self.assertIn("stands still", self.point.activity_ids.summary)
+
+    def test_a_negative_register_is_named(self):
+        answer = self.ingest((0, "-5"))
+        self.assertEqual(answer["rejected"], [{"index": 0, "reason": "negative"}])
+
+    # ------------------------------------------------------------------ retention
+
+    def test_old_readings_are_dropped_and_then_cannot_be_rated(self):
+        begin = datetime(2024, 3, 20, tzinfo=UTC)
+        self.begin = begin
+        self.ingest((0, "0"), (20 * DAY, "20"), (60 * DAY, "60"), (90 * DAY, "90"))
+        Reading = self.env["energy.reading"]
+        self.env["ir.config_parameter"].set_param("prepaid_energy.reading_months", "3")
+        with freeze_time("2024-08-15"):
+            Reading._cron_drop_partitions()
+            self.assertEqual(len(self.stored()), 4, "nothing is settled yet")
+            while self.env["energy.usage"]._settle_batch(100):
+                pass
+            Reading._cron_drop_partitions()
+        self.assertEqual(
+            [str(at.date()) for at in self.stored()], ["2024-05-19", "2024-06-18"]
+        )
+        balance = self.exact_balance()
+        with self.assertRaisesRegex(UserError, "kept since 2024-05-01"):
+            Rerating(self.point, datetime(2024, 5, 20).date(), "x").run()
+        self.assertEqual(
+            Rerating(self.point, datetime(2024, 6, 1).date(), "x").run(), 0
+        )
+        self.assertEqual(self.exact_balance(), balance)
+
+    def stored(self):
+        return (
+            self.env["energy.reading"]
+            .search([("meter_id", "=", self.meter.id)], order="at")
+            .mapped("at")
+        )
