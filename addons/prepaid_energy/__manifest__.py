@@ -31,6 +31,7 @@
         "views/energy_tariff_version_views.xml",
         "views/energy_tariff_views.xml",
         "views/energy_rerating_views.xml",
+        "wizards/energy_drill_views.xml",
         "views/energy_policy_views.xml",
         "views/energy_validation_views.xml",
         "views/energy_site_views.xml",

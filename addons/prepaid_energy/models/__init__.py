@@ -33,6 +33,7 @@ from . import (
     energy_usage,
     energy_validation,
     energy_wallet,
+    energy_wallet_policy,
     energy_wallet_entry,
     payment_transaction,
     res_company,

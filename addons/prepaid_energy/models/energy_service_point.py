@@ -317,7 +317,7 @@ class EnergyServicePoint(models.Model):
         safety = vals.get("life_safety", self.life_safety)
         return supply.desired_state(
             life_safety=safety or self._feeds_life_safety(),
-            cut=wallet.level == supply.CUT and wallet.policy_id.armed,
+            cut=wallet._is_cut() and not self.sudo().site_id.cutoffs_stopped,
             **{flag: bool(vals.get(flag, self[flag])) for flag in flags},
         )
 

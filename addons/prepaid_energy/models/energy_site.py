@@ -1,6 +1,11 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from odoo.addons.base.models.res_partner import _tz_get
+
+from .protected import refuse, without_defaults
+
+STOP = {"cutoffs_stopped", "stopped_by_id", "stopped_at"}
 
 
 class EnergySite(models.Model):
@@ -22,6 +27,14 @@ class EnergySite(models.Model):
         required=True,
         default=lambda self: self.env.user.tz or "UTC",
     )
+    cutoffs_stopped = fields.Boolean(readonly=True, copy=False, tracking=True)
+    stopped_by_id = fields.Many2one("res.users", readonly=True, copy=False)
+    stopped_at = fields.Datetime(readonly=True, copy=False)
+    stop_reason = fields.Char(
+        copy=False,
+        tracking=True,
+        help="Why no wallet is cut off at this site for now.",
+    )
     service_point_ids = fields.One2many("energy.service.point", "site_id")
     service_point_count = fields.Integer(compute="_compute_service_point_count")
     active = fields.Boolean(default=True)
@@ -33,6 +46,49 @@ class EnergySite(models.Model):
         counts = {site.id: count for site, count in groups}
         for site in self:
             site.service_point_count = counts.get(site.id, 0)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """A stop is made by the button."""
+        for vals in vals_list:
+            self._refuse_stop(vals)
+        clean = without_defaults(self, STOP)
+        return super(EnergySite, clean).create(vals_list)
+
+    def write(self, vals):
+        """A stop is made by the button, which records who and why."""
+        self._refuse_stop(vals)
+        return super().write(vals)
+
+    def _refuse_stop(self, vals):
+        refuse(self, vals, STOP, self.env._("%s: use the buttons."))
+
+    def action_stop_cutoffs(self):
+        """Stop all cut-offs for lack of money at once; what is cut comes back.
+
+        Lock-outs, trips and points that were switched off stay as they are.
+        """
+        for site in self:
+            if not site.stop_reason:
+                raise UserError(self.env._("Write the reason for the stop first."))
+            site._set_stop(True)
+
+    def action_resume_cutoffs(self):
+        """Let policies cut off again."""
+        self._set_stop(False)
+
+    def _set_stop(self, stopped):
+        self.check_access("write")
+        # sudo: see STOP; the user stays the author
+        self.sudo().write(
+            {
+                "cutoffs_stopped": stopped,
+                "stopped_by_id": self.env.uid if stopped else False,
+                "stopped_at": fields.Datetime.now() if stopped else False,
+            }
+        )
+        # sudo: relays follow
+        self.sudo().service_point_ids._converge()
 
     def action_view_service_points(self):
         """Open the service points of the site as cards."""

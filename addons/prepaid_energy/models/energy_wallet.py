@@ -4,10 +4,17 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
-from . import supply
 from .protected import without_defaults
 
-DECIDED_BY_LEDGER = {"balance", "accrued", "level", "level_since"}
+DECIDED_BY_LEDGER = {
+    "balance",
+    "accrued",
+    "level",
+    "level_since",
+    "cut_from",
+    "days_warned",
+    "emergency_active",
+}
 
 
 class EnergyWallet(models.Model):
@@ -72,6 +79,20 @@ class EnergyWallet(models.Model):
         index=True,
     )
     level_since = fields.Datetime(readonly=True, copy=False)
+    cut_from = fields.Datetime(
+        readonly=True,
+        copy=False,
+        help="When the cut-off takes effect: after the grace time, in cut-off hours.",
+    )
+    days_warned = fields.Boolean(readonly=True, copy=False)
+    emergency_active = fields.Boolean(
+        "Emergency Credit",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="The wallet may go below the cut-off threshold by the policy's amount, "
+        "until it is restored.",
+    )
     active = fields.Boolean(default=True)
 
     _reference_company_uniq = models.Constraint(
@@ -145,6 +166,10 @@ class EnergyWallet(models.Model):
         if "currency_id" in vals:
             self.sudo().service_point_ids._check_tariff()
         return result
+
+    def _write_decided(self, values):  # pylint: disable=missing-return
+        """Past our own write(): these values are decided by what happens, not typed."""
+        super().write(values)
 
     def _refuse_money(self, vals):
         wrong = DECIDED_BY_LEDGER & {*vals}
@@ -226,58 +251,6 @@ class EnergyWallet(models.Model):
         )
         return {wallet_id: Decimal(balance) for wallet_id, balance in rows}
 
-    def _apply_policy(self):
-        """Move each wallet to the level its balance asks for, and act on the change."""
-        balances = self._exact_balances()
-        for wallet in self:
-            level = wallet._level_at(balances[wallet.id])
-            if level != wallet.level:
-                wallet._change_level(level, balances[wallet.id])
-        # sudo: the relay follows the money, whoever moved it
-        self.sudo().service_point_ids._converge()
-
-    def _level_at(self, balance):
-        policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
-        if not policy:
-            return supply.NORMAL
-        return supply.wallet_level(
-            balance,
-            self.level,
-            warning=Decimal(str(policy.warning_threshold)),
-            cutoff=Decimal(str(policy.cutoff_threshold)),
-            restore=Decimal(str(policy.restore_threshold)),
-        )
-
-    def _change_level(self, level, balance):  # pylint: disable=missing-return
-        before = self.level
-        # past our own write(): the level is what the balance says, not what a user says
-        super().write({"level": level, "level_since": fields.Datetime.now()})
-        body = self._level_message(before, level, self._format(balance))
-        if body:
-            self.message_post(
-                body=body,
-                message_type="notification",
-                subtype_xmlid="mail.mt_comment",
-                author_id=self.env.ref("base.partner_root").id,
-                partner_ids=self.partner_id.ids,
-            )
-
     def _format(self, amount):
         """``amount`` as people read it, in the wallet's currency; never a "-0.00"."""
         return self.currency_id.format(self.currency_id.round(float(amount)) or 0.0)
-
-    def _level_message(self, before, level, balance):
-        """What the tenant reads when the level changes; empty when there is no news."""
-        if level == supply.CUT and self.sudo().policy_id.armed:
-            return self.env._(
-                "Balance %s: supply is being cut off. Top up to restore it.", balance
-            )
-        if level == supply.CUT:
-            return self.env._(
-                "Balance %s: used up (the cut-off policy is not armed).", balance
-            )
-        if before == supply.CUT:
-            return self.env._("Balance %s: supply is being restored.", balance)
-        if level == supply.LOW:
-            return self.env._("Balance %s: please top up soon.", balance)
-        return ""

@@ -5,6 +5,7 @@ from . import (
     test_ingest,
     test_installation,
     test_ledger,
+    test_policy,
     test_portal,
     test_relay,
     test_rerate,

@@ -1,4 +1,5 @@
 from . import (
+    energy_drill,
     energy_lockout,
     energy_tariff_enforce,
     energy_tariff_holidays,

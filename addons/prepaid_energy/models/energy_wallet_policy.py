@@ -1,0 +1,218 @@
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ..exchange.numbers import exact
+from . import supply
+
+USE_DAYS = 7  # over which the daily use is averaged
+SHORTEST = timedelta(hours=1)
+
+
+class EnergyWallet(models.Model):
+    """What the policy makes of a wallet's balance: warnings, cut-off, restore."""
+
+    _inherit = "energy.wallet"
+
+    days_left = fields.Float(
+        compute="_compute_days_left",
+        digits=(16, 1),
+        help="Until the cut-off threshold, at the use of the last seven days. Empty "
+        "where nothing was used.",
+    )
+
+    def _compute_days_left(self):
+        days = self._days()
+        for wallet in self:
+            wallet.days_left = days.get(wallet.id, False)
+
+    def _days(self):
+        """Days until the cut-off threshold: dict wallet id -> float, of used wallets."""
+        uses, balances = self._daily_use(), self._exact_balances()
+        return {
+            wallet.id: max(
+                float((balances[wallet.id] - wallet._cutoff()) / uses[wallet.id]), 0.0
+            )
+            for wallet in self
+            if wallet.id in uses
+        }
+
+    def _daily_use(self):
+        """What each wallet pays a day, over the last seven days or since its first.
+
+        :return: dict wallet id -> Decimal per day, without wallets that paid nothing.
+        """
+        if not self:
+            return {}
+        self.env.flush_all()
+        now = fields.Datetime.now()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT wallet_id, sum(amount_total)::text, min(day)
+                  FROM energy_usage WHERE wallet_id = ANY(%s) AND day > %s
+                 GROUP BY 1 HAVING sum(amount_total) > 0
+                """,
+                self.ids,
+                now.date() - timedelta(days=USE_DAYS),
+            )
+        )
+        uses = {}
+        for wallet_id, amount, first in rows:
+            elapsed = now - fields.Datetime.to_datetime(first)
+            seconds = int(max(elapsed, SHORTEST).total_seconds())
+            uses[wallet_id] = Decimal(amount) * 86400 / seconds
+        return uses
+
+    # ------------------------------------------------------------------ levels
+
+    def _apply_policy(self):
+        """Move each wallet to the level its balance asks for, and act on the change."""
+        balances = self._exact_balances()
+        for wallet in self:
+            level = wallet._level_at(balances[wallet.id])
+            if level != wallet.level:
+                wallet._change_level(level, balances[wallet.id])
+        # sudo: the relay follows the money, whoever moved it
+        self.sudo().service_point_ids._converge()
+
+    def _cutoff(self):
+        """The balance at or below which the wallet is cut off, as Decimal."""
+        policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
+        cutoff = exact(policy.cutoff_threshold, 6)
+        if self.emergency_active:
+            cutoff -= exact(policy.emergency_credit, 6)
+        return cutoff
+
+    def _level_at(self, balance):
+        policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
+        if not policy:
+            return supply.NORMAL
+        return supply.wallet_level(
+            balance,
+            self.level,
+            warning=exact(policy.warning_threshold, 6),
+            cutoff=self._cutoff(),
+            restore=exact(policy.restore_threshold, 6),
+        )
+
+    def _change_level(self, level, balance):  # pylint: disable=missing-return
+        before = self.level
+        now = fields.Datetime.now()
+        policy = self.sudo().policy_id  # sudo: as above
+        values = {"level": level, "level_since": now, "cut_from": False}
+        if level == supply.CUT:
+            values["cut_from"] = policy._cut_moment(now)
+        elif balance >= exact(policy.restore_threshold, 6):
+            values["emergency_active"] = False
+        self._write_decided(values)
+        body = self._level_message(before, level, self._format(balance))
+        if body:
+            self._tell(body)
+
+    def _tell(self, body):
+        """Tell the tenant, and whoever follows the wallet."""
+        self.message_post(
+            body=body,
+            message_type="notification",
+            subtype_xmlid="mail.mt_comment",
+            author_id=self.env.ref("base.partner_root").id,
+            partner_ids=self.partner_id.ids,
+        )
+
+    def _is_cut(self, now=None):
+        """Whether the wallet's relays are to be open now."""
+        now = now or fields.Datetime.now()
+        return (
+            self.level == supply.CUT
+            and self.policy_id.armed
+            and (not self.cut_from or self.cut_from <= now)
+        )
+
+    def _level_message(self, before, level, balance):
+        """What the tenant reads when the level changes; empty when there is no news."""
+        if level == supply.CUT and self.sudo().policy_id.armed:
+            if self.cut_from > fields.Datetime.now():
+                return self.env._(
+                    "Balance %(balance)s: used up. Supply will be cut off on %(time)s "
+                    "unless you top up.",
+                    balance=balance,
+                    time=self._local_text(self.cut_from),
+                )
+            return self.env._(
+                "Balance %s: supply is being cut off. Top up to restore it.", balance
+            )
+        if level == supply.CUT:
+            return self.env._(
+                "Balance %s: used up (the cut-off policy is not armed).", balance
+            )
+        if before == supply.CUT:
+            return self.env._("Balance %s: supply is being restored.", balance)
+        if level == supply.LOW:
+            return self.env._("Balance %s: please top up soon.", balance)
+        return ""
+
+    def _local_text(self, moment):
+        """A moment as the tenant reads it, by the clock of the site."""
+        # sudo: tenants read no sites
+        tz = self.sudo().service_point_ids[:1].site_id.tz or "UTC"
+        local = fields.Datetime.context_timestamp(self.with_context(tz=tz), moment)
+        return f"{local:%Y-%m-%d %H:%M}"
+
+    # ------------------------------------------------------------------ by the clock
+
+    @api.model
+    def _cron_policy(self):
+        """Cut what waited for its grace time or for cut-off hours; warn by days."""
+        now = fields.Datetime.now()
+        due = self.search([("level", "=", supply.CUT), ("cut_from", "<=", now)])
+        due.service_point_ids._converge()
+        self._warn_by_days()
+
+    @api.model
+    def _warn_by_days(self):
+        """Warn once, when few days are left; anew after a day more was left."""
+        wallets = self.search([("policy_id.warning_days", ">", 0)])
+        found = wallets._days()
+        for wallet in wallets:
+            days, limit = found.get(wallet.id), wallet.policy_id.warning_days
+            few = days is not None and days <= limit
+            if few and not wallet.days_warned and wallet.level == supply.NORMAL:
+                wallet._write_decided({"days_warned": True})
+                wallet._tell(
+                    wallet.env._(
+                        "Balance %(balance)s: at your use of the last days it lasts "
+                        "%(days).1f more days.",
+                        balance=wallet._format(wallet.balance),
+                        days=days,
+                    )
+                )
+            elif wallet.days_warned and (days is None or days > limit + 1):
+                wallet._write_decided({"days_warned": False})
+
+    def action_emergency(self):
+        """Let a wallet use its policy's emergency credit, once until it is restored.
+
+        :raise UserError: there is none, it is in use, or it is not needed yet.
+        """
+        for wallet in self:
+            policy = wallet.sudo().policy_id  # sudo: tenants read no policies
+            if not policy.emergency_credit:
+                raise UserError(self.env._("There is no emergency credit here."))
+            if wallet.emergency_active:
+                raise UserError(self.env._("The emergency credit is in use already."))
+            if wallet.level == supply.NORMAL:
+                raise UserError(self.env._("The balance is not low."))
+            # sudo: the tenant, or the office, asks; the policy has allowed it
+            wallet.sudo()._write_decided({"emergency_active": True})
+            wallet.sudo()._leave_cut()
+
+    def _leave_cut(self):
+        """A lower threshold counts at once, without waiting for the restore level."""
+        balance = self._exact_balances()[self.id]
+        if self.level == supply.CUT and balance > self._cutoff():
+            self._change_level(supply.LOW, balance)
+        self._apply_policy()

@@ -1,0 +1,111 @@
+from datetime import timedelta
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.fields import Command
+
+from ..models import supply
+
+
+class EnergyDrill(models.TransientModel):
+    """Who would be cut off in the next hours and why, as if the policy were armed."""
+
+    _name = "energy.drill"
+    _description = "Cut-off Drill"
+
+    policy_id = fields.Many2one("energy.policy", required=True, ondelete="cascade")
+    hours = fields.Integer(default=24, required=True)
+    line_ids = fields.One2many(
+        "energy.drill.line", "drill_id", compute="_compute_line_ids", store=True
+    )
+
+    @api.depends("policy_id", "hours")
+    def _compute_line_ids(self):
+        for drill in self:
+            drill.line_ids = [
+                Command.clear(),
+                *(Command.create(values) for values in drill._lines()),
+            ]
+
+    def _lines(self):
+        """What would happen to each wallet of the policy that would be cut."""
+        wallets = self.policy_id.wallet_ids
+        uses, balances = wallets._daily_use(), wallets._exact_balances()
+        now = fields.Datetime.now()
+        for wallet in wallets:
+            use, balance = uses.get(wallet.id, Decimal(0)), balances[wallet.id]
+            left = balance - wallet._cutoff()
+            if wallet.level == supply.CUT:
+                left = Decimal(0)
+            if left > use * self.hours / 24 or left > 0 and not use:
+                continue
+            seconds = int(max(left, Decimal(0)) / use * 86400) if use else 0
+            moment = wallet.cut_from or self.policy_id._cut_moment(
+                now + timedelta(seconds=seconds)
+            )
+            yield {
+                "wallet_id": wallet.id,
+                "daily_use": use,
+                "cut_from": moment,
+                "reason": self._reason(wallet, balance, left, moment),
+                "point_ids": [
+                    Command.set(
+                        wallet.service_point_ids.filtered(
+                            lambda point: (
+                                point.meter_id.has_relay and not point.never_cut
+                            )
+                        ).ids
+                    )
+                ],
+                "spared_ids": [
+                    Command.set(
+                        wallet.service_point_ids.filtered(
+                            lambda point: (
+                                point.never_cut or not point.meter_id.has_relay
+                            )
+                        ).ids
+                    )
+                ],
+            }
+
+    def _reason(self, wallet, balance, left, moment):
+        if left <= 0:
+            return self.env._(
+                "The balance %s is at or below the threshold now.",
+                wallet._format(balance),
+            )
+        return self.env._(
+            "The balance %(balance)s lasts until about %(moment)s at the use of the "
+            "last days.",
+            balance=wallet._format(balance),
+            moment=wallet._local_text(moment),
+        )
+
+
+class EnergyDrillLine(models.TransientModel):
+    """One wallet that would be cut off."""
+
+    _name = "energy.drill.line"
+    _description = "Cut-off Drill: Wallet"
+    _order = "cut_from, id"
+
+    drill_id = fields.Many2one("energy.drill", required=True, ondelete="cascade")
+    wallet_id = fields.Many2one("energy.wallet", readonly=True)
+    currency_id = fields.Many2one(related="wallet_id.currency_id")
+    balance = fields.Monetary(related="wallet_id.balance")
+    daily_use = fields.Monetary(readonly=True)
+    cut_from = fields.Datetime("Cut Off", readonly=True)
+    reason = fields.Char(readonly=True)
+    point_ids = fields.Many2many(
+        "energy.service.point",
+        relation="energy_drill_line_point_rel",
+        string="Points Cut",
+        readonly=True,
+    )
+    spared_ids = fields.Many2many(
+        "energy.service.point",
+        relation="energy_drill_line_spared_rel",
+        string="Not Cut",
+        readonly=True,
+        help="Life-safety loads, feeders of such, and points without a relay.",
+    )
