@@ -97,10 +97,10 @@ class Store:
                 INSERT INTO energy_usage (service_point_id, wallet_id, company_id,
                        currency_id, tariff_id, day, version_id, season, band, tier,
                        kind, charge, quantity, amount, amount_total, amount_settled,
-                       commodity, uom_id, reason)
+                       open, commodity, uom_id, reason)
                 SELECT new.point, new.wallet, new.company, new.currency, new.tariff,
                        new.day, NULLIF(new.version, -1), new.season, new.band, new.tier,
-                       new.kind, new.charge, new.quantity, new.net, new.total, 0,
+                       new.kind, new.charge, new.quantity, new.net, new.total, 0, true,
                        tariff.commodity, tariff.uom_id, %s
                   FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::int[],
                               %s::date[], %s::int[], %s::text[], %s::text[], %s::int[],
@@ -114,6 +114,7 @@ class Store:
                 DO UPDATE SET quantity = energy_usage.quantity + EXCLUDED.quantity,
                        amount = energy_usage.amount + EXCLUDED.amount,
                        amount_total = energy_usage.amount_total + EXCLUDED.amount_total,
+                       open = true,
                        reason = COALESCE(EXCLUDED.reason, energy_usage.reason)
                 """,
                 reason,

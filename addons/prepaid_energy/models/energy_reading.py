@@ -168,7 +168,7 @@ class EnergyReading(models.Model):
         return self.env.execute_query(
             SQL(
                 "SELECT EXISTS (SELECT FROM energy_usage WHERE day < %s "
-                "AND amount_total <> amount_settled AND wallet_id IS NOT NULL)",
+                "AND open AND wallet_id IS NOT NULL)",
                 end,
             )
         )[0][0]

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -63,6 +65,11 @@ class EnergyReratingTask(models.Model):
         """Work off what waits, a commit after each service point."""
         waiting = [("problem", "=", False)]
         cron = self.env["ir.cron"]
+        if self.search_count(waiting, limit=1):
+            # what changes in settled days shall be in the ledger soon
+            self.env.ref("prepaid_energy.cron_settle")._trigger(
+                fields.Datetime.now() + timedelta(minutes=1)
+            )
         while task := self.search(waiting, limit=1):
             patiently(self.env, task._run)
             if not cron._commit_progress(1, remaining=self.search_count(waiting)):

@@ -105,7 +105,13 @@ class EnergyTariff(models.Model):
 
     def _compute_document(self):
         for tariff in self:
-            text = json.dumps(tariff._document(), indent=2, ensure_ascii=False)
+            source = {
+                "name": tariff.name,
+                "time_zone": tariff.tz,
+                "currency": tariff.currency_id.name,
+                **tariff._document(),
+            }
+            text = json.dumps(source, indent=2, ensure_ascii=False)
             tariff.document = base64.b64encode(f"{text}\n".encode())
             tariff.document_name = f"{tariff.name}.json".replace("/", "-")
 
@@ -231,6 +237,13 @@ class EnergyTariff(models.Model):
             "res_id": self.id,
             "view_mode": "form",
         }
+
+    def action_new_version(self):
+        """Open a new draft: it can be saved unfinished, and put in force when ready."""
+        self.ensure_one()
+        Version = self.env["energy.tariff.version"]
+        draft = Version.create({"tariff_id": self.id, "state": "draft"})
+        return draft.action_open()
 
     def action_export(self):
         """Download the tariff document."""

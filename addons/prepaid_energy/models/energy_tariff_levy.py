@@ -30,9 +30,9 @@ class EnergyTariffLevy(models.Model):
 
     @api.onchange("tax_id")
     def _onchange_tax_id(self):
-        """Take over the tax's name and rate."""
+        """Take over the tax's rate, and its name where there is none yet."""
         if self.tax_id:
-            self.name = self.tax_id.name
+            self.name = self.name or self.tax_id.name
             self.percent = self.tax_id.amount
 
     @api.constrains("tax_id", "percent")

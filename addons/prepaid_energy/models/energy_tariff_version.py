@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..exchange import picture
-from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS
+from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS, to_document
 from ..rating import TariffError, compile_tariff
 
 PARTS = (
@@ -38,6 +38,15 @@ SHOWN = (
     *("price_ids." + name for name in ("season_id", "band_id", "tier", "price")),
     "levy_ids.percent",
 )
+WITHOUT_PRICES = {
+    "tiers": None,
+    "energy_prices": {"*": {"*": ["0"]}},
+    "fixed": [],
+    "demand": [],
+    "minimum": None,
+    "adjustments": [],
+}
+FAR_APART = 20
 ENFORCE = object()  # in the context: the caller re-rates; no RPC call can make it
 
 
@@ -120,6 +129,7 @@ class EnergyTariffVersion(models.Model):
     minimum_fixed = fields.Boolean("Fixed charges count", default=True)
     minimum_demand = fields.Boolean("Demand counts")
     problem = fields.Text(compute="_compute_picture")
+    hint = fields.Text(compute="_compute_picture")
     week_picture = fields.Html(compute="_compute_picture", sanitize=False)
     price_table = fields.Html(compute="_compute_picture", sanitize=False)
 
@@ -158,13 +168,30 @@ class EnergyTariffVersion(models.Model):
     @api.depends_context("lang")
     def _compute_picture(self):
         for version in self:
-            version.problem, parsed = version._parsed()
-            version.week_picture = version.price_table = False
-            if parsed:
-                values = version._picture_values(parsed)
-                render = self.env["ir.qweb"]._render
+            version.problem, bands, priced = version._examined()
+            version.week_picture = version.price_table = version.hint = False
+            render = self.env["ir.qweb"]._render
+            if bands:
+                values = version._picture_values(bands)
                 version.week_picture = render("prepaid_energy.tariff_week", values)
+            if priced:
+                values = version._picture_values(priced)
                 version.price_table = render("prepaid_energy.tariff_prices", values)
+                version.hint = version._hint(priced)
+
+    def _hint(self, priced):
+        """A question about prices that look like a slip of the decimal point."""
+        prices = [price for cell in priced.cell_list for price in cell.prices if price]
+        low, high = min(map(abs, prices), default=0), max(map(abs, prices), default=0)
+        if high > FAR_APART * low:
+            return self.env._(
+                "The highest price (%(high)s) is more than %(n)s times the lowest "
+                "(%(low)s): is a decimal point missing?",
+                high=high,
+                low=low,
+                n=FAR_APART,
+            )
+        return False
 
     def _picture_values(self, parsed):
         """What the templates of the week and of the price table need."""
@@ -182,16 +209,52 @@ class EnergyTariffVersion(models.Model):
 
     def _parsed(self):
         """(problem or False, the engine's version or None) of one version alone."""
+        problem, _bands, priced = self._examined()
+        return problem, priced
+
+    def _examined(self):
+        """(problem or False, version with bands only or None, whole one or None).
+
+        The bands are looked at first, so that the week can be drawn before there are
+        prices, and a gap is named as what it is.
+        """
         if not self.valid_from:
-            return self.env._("From when on?"), None
+            return self.env._("From when on?"), None, None
+        bands = None
         try:
+            source = to_document(self)
+            bands = self._compile({**source, **WITHOUT_PRICES})
+            self._check_gap(bands)
             self._check_rows()
-            tz = self.tariff_id.tz or "UTC"
-            parsed = compile_tariff(self.tariff_id._documented(self), tz).versions[0]
-            self._check_gap(parsed)
-        except (TariffError, ValidationError) as error:
-            return str(error), None
-        return False, parsed
+            return False, bands, self._compile(source)
+        except TariffError as error:
+            return self._explain(error), bands, None
+        except ValidationError as error:
+            return str(error), bands, None
+
+    def _compile(self, source):
+        tz = self.tariff_id.tz or "UTC"
+        return compile_tariff({"versions": [source]}, tz).versions[0]
+
+    def _explain(self, error):
+        """An error of the engine with the page of the form instead of a JSON path."""
+        pages = {
+            "seasons": self.env._("Seasons"),
+            "holidays": self.env._("Holidays"),
+            "bands": self.env._("Bands"),
+            "tiers": self.env._("Tiers"),
+            "energy_prices": self.env._("Prices"),
+            "fixed": self.env._("Fixed charges"),
+            "demand": self.env._("Demand charges"),
+            "minimum": self.env._("Minimum"),
+            "adjustments": self.env._("Levies"),
+            "quantity": self.env._("Factor"),
+        }
+        path = error.path.removeprefix("versions[0].")
+        key = path.split(".")[0].split("[")[0]
+        rest = path.removeprefix(key).strip(".")
+        place = f"{pages.get(key, key)} ({rest})" if rest else pages.get(key, key)
+        return f"{place}: {error.problem}"
 
     @api.constrains(*BEGIN, *PRICES, "state")
     def _check_version(self):

@@ -30,7 +30,7 @@ class EnergyWallet(models.Model):
             wallet.days_left = days.get(wallet.id, False)
 
     def _days(self):
-        """Days until the cut-off threshold: dict wallet id -> float, of used wallets."""
+        """Days until the cut-off threshold: dict wallet id -> float, where used."""
         uses, balances = self._daily_use(), self._exact_balances()
         return {
             wallet.id: max(

@@ -282,11 +282,30 @@ class TestTariff(EnergyCase):
                 rule.band_id = peak
                 rule.hour_from, rule.hour_to = 6, 22
             self.assertIn("No band rule covers", form.problem)
-            self.assertFalse(form.week_picture)
+            self.assertFalse(form.price_table)
             form.default_band_id = self.band("night")
             self.assertIn("peak 06:00 – 22:00", form.week_picture)
             self.assertIn("#e4572e", form.week_picture)
             self.assertIn("0.3", form.price_table)
+            self.assertFalse(form.hint)
+            with form.price_ids.new() as price:
+                price.band_id = peak
+                price.price = 28
+            self.assertIn("decimal point", form.hint)
+
+    def test_a_gap_is_named_before_missing_prices(self):
+        draft = self.tariff.version_ids.browse(
+            self.tariff.action_new_version()["res_id"]
+        )
+        self.assertEqual(draft.state, "draft")
+        self.assertEqual(draft.problem, "Prices: no price for season 'all', band 'all'")
+        draft.rule_ids = [
+            Command.create(
+                {"band_id": self.band("peak").id, "hour_from": 6, "hour_to": 22}
+            )
+        ]
+        self.assertIn("No band rule covers weekday, 00:00 to 06:00", draft.problem)
+        self.assertIn("peak", draft.week_picture)
 
     def test_only_managers_change_prices(self):
         user = new_test_user(

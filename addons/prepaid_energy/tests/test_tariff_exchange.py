@@ -122,7 +122,10 @@ class TestExchange(EnergyCase):
         self.assertFalse(tariff.version_ids.levy_ids[1].tax_id)
         self.assertEqual(tariff._document(), document)
         exported = json.loads(base64.b64decode(tariff.document))
-        self.assertEqual(exported, document)
+        self.assertEqual(exported.pop("time_zone"), BERLIN)
+        self.assertEqual(exported, {**exported, **document})
+        again = self.imported({**exported, "time_zone": "America/Chicago"})
+        self.assertEqual(again.tariff_ids.tz, "America/Chicago")
         self.assertEqual(tariff.action_export()["type"], "ir.actions.act_url")
 
     def test_a_copied_tariff_is_the_same_tariff(self):
@@ -188,10 +191,10 @@ class TestExchange(EnergyCase):
 
     def test_what_is_wrong_is_named(self):
         wrong = (
-            (b"{", "not JSON"),
-            (b"\xff\xfe", "not JSON"),
-            (b"[NaN]", "not JSON"),
-            (b"[" * 100_000, "not JSON"),
+            (b"{", "no tariff file"),
+            (b"\xff\xfe", "no tariff file"),
+            (b"[NaN]", "no tariff file"),
+            (b"[" * 100_000, "no tariff file"),
             ({"versions": []}, "versions: must hold at least one"),
             (
                 {"versions": [bare_version(energy_prices={})]},
@@ -249,6 +252,10 @@ class TestExchange(EnergyCase):
         tariff = wizard.tariff_ids
         self.assertEqual(tariff.name, "General Service")
         self.assertEqual(tariff.currency_id.name, "USD")
+        self.assertEqual(tariff.version_ids.state, "draft", "a person reads it first")
+        self.env["energy.tariff.enforce"].create(
+            {"version_id": tariff.version_ids.id}
+        ).action_enforce()
         (version,) = tariff._document()["versions"]
         self.assertEqual(version["valid_from_local"], "2024-01-01T00:00")
         prices = compile_tariff(tariff._document(), BERLIN).versions[0].cell_list
@@ -258,7 +265,7 @@ class TestExchange(EnergyCase):
         self.assertEqual(version["fixed"][0]["amount"], "20")
         for word in ("sell", "ratchet"):
             self.assertIn(word, wizard.report)
-            self.assertIn(word, tariff.message_ids[0].body)
+            self.assertIn(word, "".join(tariff.message_ids.mapped("body")))
         self.assertEqual(wizard.action_open()["res_id"], tariff.id)
 
     def test_an_import_by_another_company_takes_no_foreign_tax(self):

@@ -123,6 +123,10 @@ class TestWhatif(EnergyCase):
             date_from="2024-05-31",
         )
         sums = [[Decimal(part) for part in pair] for pair in whatif.tables["sums"]]
+        self.assertEqual(sums[1][1], 70 * Decimal("0.25") * Decimal("1.1"))
+        whatif.drafts_always = False
+        whatif.action_compare()
+        sums = [[Decimal(part) for part in pair] for pair in whatif.tables["sums"]]
         self.assertEqual(sums[1][1], 48 * Decimal("0.25") * Decimal("1.1"))
 
     def test_the_workbook_has_the_figures_and_no_formula(self):

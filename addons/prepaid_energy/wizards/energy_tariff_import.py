@@ -90,7 +90,10 @@ class EnergyTariffImport(models.TransientModel):
             return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except (ValueError, binascii.Error, RecursionError) as error:
             raise UserError(
-                self.env._("The file is not JSON: %s", error or type(error).__name__)
+                self.env._(
+                    "This is no tariff file, which is JSON: %s",
+                    error or type(error).__name__,
+                )
             ) from error
 
     def _import_document(self, data):
@@ -137,6 +140,7 @@ class EnergyTariffImport(models.TransientModel):
                 self.tz,
                 self._currency(rate.currency),
                 "versions",
+                state="draft" if rate.report else "active",
             )
             lines = [f"{key}: {text}" for key, text in rate.report]
             tariff.message_post(
@@ -168,12 +172,14 @@ class EnergyTariffImport(models.TransientModel):
             )
         return found
 
-    def _new_tariff(self, name, document, tz, currency, path):
+    def _new_tariff(self, name, document, tz, currency, path, state="active"):
         """Make a tariff of a document that the engine has accepted."""
         quantity = document["versions"][0].get("quantity") or {}
         reader = VersionReader(self.env, self.company_id)
         versions = [
-            Command.create(reader.version(source, f"{path}[{index}]"))
+            Command.create(
+                {"state": state, **reader.version(source, f"{path}[{index}]")}
+            )
             for index, source in enumerate(document["versions"])
         ]
         return self.env["energy.tariff"].create(

@@ -7,6 +7,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
 
+from ..exchange.to_document import to_document
 from ..ingest.history import load_history
 from ..rating import compile_tariff
 from ..rating.bill import bill
@@ -53,6 +54,11 @@ class EnergyWhatif(models.TransientModel):
         string="Drafts",
         domain="[('state', '=', 'draft')]",
         help="Drafts as if they were in force.",
+    )
+    drafts_always = fields.Boolean(
+        "Over the Whole Period",
+        default=True,
+        help="Else a draft counts from the day that is written in it.",
     )
     line_ids = fields.One2many("energy.whatif.line", "whatif_id")
     tables = fields.Json(readonly=True)
@@ -135,6 +141,9 @@ class EnergyWhatif(models.TransientModel):
                 )
             )
         tariff = draft.tariff_id
+        if self.drafts_always:
+            source = {**to_document(draft), "valid_from_local": "1900-01-02T00:00"}
+            return compile_tariff({"versions": [source]}, tariff.tz, keys=draft.ids)
         others = tariff._in_force().filtered(
             lambda version: version._begin() != draft._begin()
         )

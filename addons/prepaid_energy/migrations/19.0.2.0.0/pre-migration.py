@@ -6,8 +6,10 @@ def migrate(cr, version):
     cr.execute("ALTER TABLE energy_usage RENAME COLUMN kwh TO quantity")
     cr.execute(
         "ALTER TABLE energy_usage ADD COLUMN version_id integer, "
-        "ADD COLUMN kind varchar NOT NULL DEFAULT 'energy'"
+        "ADD COLUMN kind varchar NOT NULL DEFAULT 'energy', ADD COLUMN open boolean"
     )
+    cr.execute("UPDATE energy_usage SET open = amount_total <> amount_settled")
+    cr.execute("DROP INDEX IF EXISTS energy_usage__unsettled")
     cr.execute("ALTER TABLE energy_usage ALTER COLUMN kind DROP DEFAULT")
     cr.execute("DROP INDEX IF EXISTS energy_usage__key_uniq")
     cr.execute(
