@@ -46,6 +46,7 @@ WITHOUT_PRICES = {
     "minimum": None,
     "adjustments": [],
 }
+NO_BAND = "–"  # in the picture: hours that no rule covers
 FAR_APART = 20
 ENFORCE = object()  # in the context: the caller re-rates; no RPC call can make it
 
@@ -223,7 +224,10 @@ class EnergyTariffVersion(models.Model):
         bands = None
         try:
             source = to_document(self)
-            bands = self._compile({**source, **WITHOUT_PRICES})
+            drawn = {**source, **WITHOUT_PRICES}
+            if self.rule_ids and not self.default_band_id:
+                drawn["bands"] = {**source["bands"], "default": NO_BAND}
+            bands = self._compile(drawn)
             self._check_gap(bands)
             self._check_rows()
             return False, bands, self._compile(source)

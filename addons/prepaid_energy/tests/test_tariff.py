@@ -305,7 +305,8 @@ class TestTariff(EnergyCase):
             )
         ]
         self.assertIn("No band rule covers weekday, 00:00 to 06:00", draft.problem)
-        self.assertIn("peak", draft.week_picture)
+        self.assertIn("peak 06:00 – 22:00", draft.week_picture)
+        self.assertIn("– 22:00 – 24:00", draft.week_picture)
 
     def test_only_managers_change_prices(self):
         user = new_test_user(
