@@ -101,6 +101,7 @@ class EnergyReading(models.Model):
     def action_review(self):
         """Doubt a stored reading: open a review in which it can be corrected."""
         self.ensure_one()
+        self.env["energy.reading.review"].check_access("write")
         review = (
             self.env["energy.reading.review"]
             .sudo()  # sudo: reviews are made by the system, not typed

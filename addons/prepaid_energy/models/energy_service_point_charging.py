@@ -44,6 +44,8 @@ class EnergyServicePoint(models.Model):
 
         :return: how many there were.
         """
+        if not tariff._in_force():
+            return 0
         today = tariff._local_day(fields.Datetime.now())
         self.env.flush_all()
         found = self.env.execute_query(
@@ -60,7 +62,7 @@ class EnergyServicePoint(models.Model):
             )
         )
         points = self.browse([row[0] for row in found])
-        if points and tariff._in_force():
+        if points:
             points._charge_until(today)
         return len(points)
 

@@ -139,6 +139,12 @@ class TestCharges(EnergyCase):
         self.charge("2026-06-10 10:00:00")
         self.assertEqual(self.exact_balance(), 1000 - 4 * 12 * TAX)
 
+    def test_a_tariff_without_a_version_in_force_charges_nothing(self):
+        self.version.state = "draft"
+        with freeze_time("2026-06-10 10:00:00"):
+            self.assertEqual(self.point._charge_batch(self.tariff, 1), 0)
+        self.assertFalse(self.point.charged_from)
+
     def test_a_correction_reaches_fixed_charges(self):
         self.charge("2026-06-10 10:00:00")
         self.charge("2026-06-13 13:00:00")

@@ -157,3 +157,8 @@ class TestReview(EnergyCase):
             review.with_user(reader).action_discard()
         with self.assertRaises(AccessError):
             review.with_user(reader).note = "x"
+        reading = self.env["energy.reading"].search(
+            [("meter_id", "=", self.meter.id)], limit=1
+        )
+        with self.assertRaises(AccessError):
+            reading.with_user(reader).action_review()
