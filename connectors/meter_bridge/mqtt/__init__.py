@@ -1,0 +1,1 @@
+"""Meters that speak by themselves: MQTT topics and LoRaWAN uplinks."""
