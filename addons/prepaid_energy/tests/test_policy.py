@@ -111,10 +111,10 @@ class TestPolicy(EnergyCase):
 
     # ------------------------------------------------------------------ days left
 
+    @freeze_time("2026-05-04 06:00:00")
     def test_few_days_left_are_warned_once(self):
         self.policy.write({"warning_days": 4, "warning_threshold": 1})
-        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        self.begin = today - timedelta(days=4)
+        self.begin = datetime.now(UTC).replace(hour=0) - timedelta(days=4)
         days = (datetime.now(UTC) - self.begin).total_seconds() / 86400
         self.ingest((0, "0"), (86400, str(int(days * 20))))  # 20 kWh a day: 5.5
         Wallet = self.env["energy.wallet"]
@@ -205,13 +205,13 @@ class TestPolicy(EnergyCase):
         with self.assertRaises(AccessError):
             site.with_user(reader).action_stop_cutoffs()
 
+    @freeze_time("2026-05-04 06:00:00")
     def test_the_drill_names_who_would_be_cut_and_who_is_spared(self):
         self.policy.armed = False
         pump, _meter = add_point(
             self, "M-PUMP", wallet_id=self.wallet.id, life_safety=True
         )
-        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        self.begin = today - timedelta(days=2)
+        self.begin = datetime.now(UTC).replace(hour=0) - timedelta(days=2)
         rich = self.wallet.copy({"name": "Rich"})
         credit(rich, "1000", f"rich:{self.id()}")
         add_point(self, "M-RICH", wallet_id=rich.id)
