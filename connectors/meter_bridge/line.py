@@ -16,7 +16,7 @@ import structlog
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.device import Device, Reading
 from meter_bridge.store import Command
-from meter_bridge.switching import Switchboard
+from meter_bridge.switching import BusSwitchboard
 from meter_bridge.transport import BusError, LineDown, NoAnswer, Refused
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class LineWorker:
         self.down = ""
         self._bus, self._outbox = bus, outbox
         self._settle, self._addressed = settle, None
-        self._board = Switchboard(bus, outbox, self.devices, self._now, **kw)
+        self._board = BusSwitchboard(bus, outbox, self.devices, self._now, **kw)
         self._reading: Reading | None = None
         self._wake = asyncio.Event()
 

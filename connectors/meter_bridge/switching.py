@@ -1,8 +1,13 @@
-"""Executing commands on a line: write once, read back, tell the truth about it."""
+"""Executing commands: write once, read back, tell the truth about it.
+
+:class:`Switchboard` knows the rules, whatever the meters hang on; a subclass knows how
+to write and how to read back there. :class:`BusSwitchboard` does it on a line.
+"""
 
 import sqlite3
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -16,23 +21,30 @@ log = structlog.get_logger(__name__)
 READ_BACK_SHARES = (1 / 30, 1 / 15, 2 / 15)
 
 
+class Forbidden(Exception):
+    """The relay must not be written."""
+
+
 @dataclass
 class Verification:
     """A write whose effect is still to be read back; loop times in seconds."""
 
     command: Command
-    device: Device
+    device: Any
     due: float
     deadline: float
-    tries: int = 0
     detail: str = ""
+    tries: int = 0
 
 
 class Switchboard:
-    """The commands of one line: those to execute, and those to verify."""
+    """The commands of some meters: those to execute, and those to verify.
 
-    def __init__(self, bus, outbox, devices: dict[str, Device], clock, verify_for=15.0):
-        self._bus, self._outbox, self._devices = bus, outbox, devices
+    ``clock`` gives the loop's time, ``verify_for`` is in seconds.
+    """
+
+    def __init__(self, outbox, devices: dict, clock, verify_for=15.0):
+        self._outbox, self._devices = outbox, devices
         self._clock, self._verify_for = clock, verify_for
         self._waiting: list[Command] = []
         self._verifying: list[Verification] = []
@@ -40,8 +52,8 @@ class Switchboard:
     def submit(self, command: Command) -> None:
         """Take a command. One that may have been written already is only read back."""
         device = self._devices[command.serial]
-        relay = device.profile.relay
-        if command.state in ("sending", "sent") and command.kind == "relay" and relay:
+        begun = command.state in ("sending", "sent") and command.kind == "relay"
+        if begun and self._has_relay(device):
             self._await_read_back(command, device, 0, "found after a restart")
         else:
             self._waiting.append(command)
@@ -72,55 +84,53 @@ class Switchboard:
         if self._expired(command):
             await self._finish(command, "expired", None, "came too late")
         elif command.kind == "read_now":
-            device.read_now.append(command)
-            device.due = self._clock()
+            await self._read_now(command, device)
         elif command.kind != "relay":
             detail = f"this bridge cannot do {command.kind!r}"
             await self._finish(command, "failed", None, detail)
-        elif device.profile.relay is None:
+        elif not self._has_relay(device):
             await self._finish(command, "failed", None, "the meter has no relay")
         else:
             await self._switch(command, device)
 
     async def _switch(self, command: Command, device: Device) -> None:
-        await self._bus.connect()  # LineDown here: nothing was written
+        await self._connect()
         if not await self._outbox.run(CommandStore.begin_sending, command):
             detail = "a newer generation was executed"
             await self._finish(command, "expired", None, detail)
             return
         await self._supersede(command)
-        profile, relay = device.profile, device.profile.relay
-        words = relay.words(command.value)
-        if not profile.may_write(relay.address, len(words)):
-            await self._finish(command, "failed", None, "the profile forbids the write")
-            return
-        detail = await self._write(command, device, words)
-        log.info("relay_written", meter=device.serial, value=command.value, note=detail)
-        self._await_read_back(command, device, relay.settle_s, detail)
+        detail, outcome = await self._write(command, device)
+        log.info(
+            "relay_written", meter=command.serial, value=command.value, note=detail
+        )
+        if outcome is None:
+            wait = self._settle(device)
+            self._await_read_back(command, device, wait, detail)
+        else:
+            await self._finish(command, outcome, None, detail)
 
-    async def _write(self, command: Command, device: Device, words: list[int]) -> str:
-        """Write once; returns what was odd about the answer.
+    async def _write(self, command: Command, device) -> tuple[str, str | None]:
+        """Write once; returns what was odd about it, and an outcome if it has one.
 
         The command leaves the queue before the write, whatever happens then: only
         a write that was certainly not sent may come back.
         """
-        profile = device.profile
         self._waiting.remove(command)
         try:
-            await self._bus.write(
-                device.address, profile.write_function, profile.relay.address, words
-            )
+            detail = await self._put(command, device)
+        except Forbidden as error:
+            return str(error), "failed"
         except LineDown:
             self._waiting.insert(0, command)
             await self._outbox.run(CommandStore.mark, command.id, "received")
             raise
-        except (NoAnswer, Refused) as error:
-            return str(error)
-        try:
-            await self._outbox.run(CommandStore.mark, command.id, "sent")
-        except sqlite3.Error as error:  # it stays "sending", which is as true
-            log.error("outbox_write_failed", reason=str(error))
-        return ""
+        if not detail:
+            try:
+                await self._outbox.run(CommandStore.mark, command.id, "sent")
+            except sqlite3.Error as error:  # it stays "sending", which is as true
+                log.error("outbox_write_failed", reason=str(error))
+        return detail, None
 
     async def _supersede(self, command: Command) -> None:
         for old in [v for v in self._verifying if v.command.serial == command.serial]:
@@ -129,11 +139,9 @@ class Switchboard:
             self._verifying.remove(old)
 
     def _await_read_back(self, command, device, wait: float, detail: str) -> None:
-        now = self._clock()
-        deadline = now + wait + self._verify_for
-        self._verifying.append(
-            Verification(command, device, now + wait, deadline, detail=detail)
-        )
+        begin = self._clock() + wait
+        deadline = begin + self._patience(device)
+        self._verifying.append(Verification(command, device, begin, deadline, detail))
 
     async def verify(self, item: Verification) -> None:
         """Read one relay back; finish its command, or try again a little later."""
@@ -141,10 +149,91 @@ class Switchboard:
         if outcome is None:
             share = READ_BACK_SHARES[min(item.tries, len(READ_BACK_SHARES) - 1)]
             item.tries += 1
-            item.due = self._clock() + share * self._verify_for
+            item.due = self._clock() + share * self._patience(item.device)
             return
         await self._finish(item.command, outcome, observed, item.detail)
         self._verifying.remove(item)
+
+    async def _finish(self, command: Command, outcome, observed, detail: str) -> None:
+        at = int(time.time())
+        await self._outbox.run(
+            CommandStore.finish, command, outcome, observed, at, detail
+        )
+        self._outbox.outcomes.set()
+        self._outbox.fresh.set()
+        log.info(
+            "command_finished",
+            meter=command.serial,
+            command=command.wire_id,
+            outcome=outcome,
+            observed=observed,
+            detail=detail,
+        )
+
+    # -- what depends on where the meters hang ----------------------------------
+    def _has_relay(self, device) -> bool:
+        raise NotImplementedError
+
+    def _settle(self, device) -> float:
+        """Seconds after a write in which the meter is not asked for its relay."""
+        return 0
+
+    def _patience(self, device) -> float:
+        """Seconds in which the relay may be read back."""
+        return self._verify_for
+
+    async def _connect(self) -> None:
+        """Raise :class:`LineDown` when nothing can be written now."""
+        raise NotImplementedError
+
+    async def _put(self, command: Command, device) -> str:
+        """Write the relay, once; returns what was odd about the answer.
+
+        Raises :class:`LineDown` when it was certainly not sent, and
+        :class:`Forbidden` when it must not be.
+        """
+        raise NotImplementedError
+
+    async def _read_back(self, item: Verification) -> tuple[str | None, str | None]:
+        """Outcome and observed state; an outcome of None means: try again."""
+        raise NotImplementedError
+
+    async def _read_now(self, command: Command, device) -> None:
+        """Take a command to read the meter at once."""
+        raise NotImplementedError
+
+
+class BusSwitchboard(Switchboard):
+    """The commands of the meters on one line."""
+
+    def __init__(self, bus, outbox, devices: dict[str, Device], clock, verify_for=15.0):
+        super().__init__(outbox, devices, clock, verify_for)
+        self._bus = bus
+
+    def _has_relay(self, device: Device) -> bool:
+        return device.profile.relay is not None
+
+    def _settle(self, device: Device) -> float:
+        return device.profile.relay.settle_s
+
+    async def _connect(self) -> None:
+        await self._bus.connect()
+
+    async def _put(self, command: Command, device: Device) -> str:
+        profile, relay = device.profile, device.profile.relay
+        words = relay.words(command.value)
+        if not profile.may_write(relay.address, len(words)):
+            raise Forbidden("the profile forbids the write")
+        function = profile.write_function
+        try:
+            await self._bus.write(device.address, function, relay.address, words)
+        except (NoAnswer, Refused) as error:
+            return str(error)
+        return ""
+
+    async def _read_now(self, command: Command, device: Device) -> None:
+        device.read_now.append(command)
+        device.due = self._clock()
 
     async def _read_back(self, item: Verification) -> tuple[str | None, str | None]:
         read = item.device.profile.relay.read
@@ -177,19 +266,3 @@ class Switchboard:
             outcome = "failed" if register is None else "verified"
             await self._finish(command, outcome, register, "")
             device.read_now.pop(0)
-
-    async def _finish(self, command: Command, outcome, observed, detail: str) -> None:
-        at = int(time.time())
-        await self._outbox.run(
-            CommandStore.finish, command, outcome, observed, at, detail
-        )
-        self._outbox.outcomes.set()
-        self._outbox.fresh.set()
-        log.info(
-            "command_finished",
-            meter=command.serial,
-            command=command.wire_id,
-            outcome=outcome,
-            observed=observed,
-            detail=detail,
-        )
