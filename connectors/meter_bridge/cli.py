@@ -17,7 +17,7 @@ from meter_bridge import __version__, app, codec, config, meter_profile
 from meter_bridge.erp import ErpClient, ErpError
 from meter_bridge.outbox import AlreadyRunning
 from meter_bridge.store import Store
-from meter_bridge.transport import BusError, ModbusTcp
+from meter_bridge.transport import BusError, ModbusTcp, Refused
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 dead_letter = typer.Typer(no_args_is_help=True, help="Rows that the ERP rejected.")
@@ -82,10 +82,9 @@ async def _check(settings: config.Config) -> bool:
     for line in settings.lines:
         bus = app.bus_of(line)
         for device in app.devices_of(settings, line):
-            function, span = device.probe()
             place = f"{line.name} {device.address:3} {device.serial}"
             try:
-                await bus.read(device.address, function, *span)
+                await bus.read(device.address, *device.profile.probe())
                 console.print(f"{place}: answers as {device.profile.title}")
             except BusError as error:
                 good = False
@@ -195,27 +194,29 @@ async def _read_live(bus, profile, device: int, ratios, interval: float | None):
             live.update(table, refresh=True)
 
 
-async def _table(bus, profile, device: int, ratios) -> Table:
-    words: dict[tuple[int, int], int] = {}
-    for function, span in profile.blocks():
-        for offset, word in enumerate(await bus.read(device, function, *span)):
-            words[function, span.address + offset] = word
-    table = Table(title=f"{profile.title}, device {device}, {_moment(time.time())}")
+async def _table(bus, profile, station, ratios) -> Table:
+    answers, refused = {}, None
+    for request in profile.requests():
+        try:
+            answers[request] = await bus.read(station, *request)
+        except Refused as error:
+            refused = error
+    if not answers:
+        raise refused
+    table = Table(title=f"{profile.title}, device {station}, {_moment(time.time())}")
     for column in ("value", "address", "amount", "unit"):
         table.add_column(column, justify="right" if column == "amount" else "left")
     for name, value in profile.values.items():
-        function = profile.function_of(value)
-        mine = [words[function, value.address + i] for i in range(value.count)]
         try:
-            amount = codec.plain(profile.decode(name, mine, *ratios))
+            amount = profile.amount(name, answers, *ratios)
+            shown = "refused" if amount is None else codec.plain(amount)
         except codec.DecodeError as error:
-            amount = str(error)
+            shown = str(error)
         unit = "" if value.unit == "1" else value.unit
-        table.add_row(name, f"{value.address:#06x}", amount, unit)
-    if profile.relay and profile.relay.read:
-        back = profile.relay.read
-        mine = [words[back.function, back.address + i] for i in range(back.count)]
-        table.add_row("relay", f"{back.address:#06x}", back.state(mine), "")
+        table.add_row(name, profile.where(name), shown, unit)
+    if profile.relay_request():
+        where = profile.where_relay()
+        table.add_row("relay", where, profile.relay_of(answers) or "refused", "")
     return table
 
 

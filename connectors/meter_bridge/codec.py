@@ -67,8 +67,15 @@ def scaled(
 ) -> Decimal:
     """Return ``value`` × ``scale``, rounded half-even to ``resolution`` when given."""
     result = _EXACT.multiply(value, scale)
-    if resolution is None:
-        return result
+    return result if resolution is None else _rounded(result, resolution)
+
+
+def divided(value: Decimal, divisor: Decimal, resolution: Decimal) -> Decimal:
+    """Return ``value`` / ``divisor``, rounded half-even to ``resolution``."""
+    return _rounded(_EXACT.divide(value, divisor), resolution)
+
+
+def _rounded(result: Decimal, resolution: Decimal) -> Decimal:
     steps = _EXACT.divide(result, resolution).quantize(
         Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT
     )

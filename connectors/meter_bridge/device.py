@@ -3,13 +3,13 @@
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import structlog
 
 from meter_bridge import codec
-from meter_bridge.meter_profile import TELEMETRY, Profile
-from meter_bridge.planner import Span
 from meter_bridge.store import Command, Poll
+from meter_bridge.wire.base_profile import REQUEST_COST, TELEMETRY, BaseProfile
 
 log = structlog.get_logger(__name__)
 MISSES_UNTIL_DEAD = 2
@@ -17,17 +17,22 @@ MISSES_UNTIL_DEAD = 2
 
 @dataclass
 class Device:
-    """A meter and its place in the schedule; times on the loop's clock, in seconds."""
+    """A meter and its place in the schedule; times on the loop's clock, in seconds.
+
+    ``address`` is what the line's bus finds it by, ``request_cost`` the cost of one
+    more request on that line (see :mod:`planner`).
+    """
 
     serial: str
-    address: int
-    profile: Profile
+    address: Any
+    profile: BaseProfile
     interval: float
     telemetry_interval: float = 60
     ct: Decimal = Decimal(1)
     pt: Decimal = Decimal(1)
     backoff_first: float = 5
     backoff_max: float = 300
+    request_cost: float = REQUEST_COST
     due: float = 0
     telemetry_due: float = 0
     misses: int = 0
@@ -60,20 +65,15 @@ class Device:
         """Next poll one interval after the last due time, never in the past."""
         self.due = max(self.due + self.interval, now)
 
-    def probe(self) -> tuple[int, Span]:
-        """The short read that finds out whether the meter is back."""
-        value = self.profile.values[self.profile.register_value]
-        return self.profile.function_of(value), Span(value.address, value.count)
-
 
 @dataclass
 class Reading:
-    """A poll in progress: blocks that are still to be read, words that came."""
+    """A poll in progress: requests that are still to be made, answers that came."""
 
     device: Device
-    blocks: list[tuple[int, Span]]
+    requests: list[tuple]
     full: bool
-    words: dict[tuple[int, int], int] = field(default_factory=dict)
+    answers: dict[tuple, Any] = field(default_factory=dict)
     time: int = 0
 
     @classmethod
@@ -82,53 +82,37 @@ class Reading:
         full = now >= device.telemetry_due
         if full:
             device.telemetry_due = now + device.telemetry_interval
-        return cls(device, device.profile.blocks(None if full else ()), full)
+        names = None if full else ()
+        requests = device.profile.requests(names, device.request_cost)
+        return cls(device, requests, full)
 
-    def take(self, function: int, span: Span, words: list[int]) -> None:
-        """Keep a block's words; the first block is the register's: it dates the
-        poll, in whole epoch seconds UTC."""
-        if not self.words:
+    def take(self, request: tuple, answer: Any) -> None:
+        """Keep an answer; the first request is the register's: it dates the poll,
+        in whole epoch seconds UTC."""
+        if not self.answers:
             self.time = int(time.time())
-        for offset, word in enumerate(words):
-            self.words[function, span.address + offset] = word
+        self.answers[request] = answer
 
     def result(self) -> Poll:
         """What the poll brought, decoded."""
         poll = Poll(self.device.serial, self.time)
-        poll.register = self._register()
-        poll.relay = self._relay()
+        amount = self._decode(self.device.profile.register_value)
+        poll.register = None if amount is None else codec.plain(amount)
+        poll.relay = self.device.profile.relay_of(self.answers)
         if self.full:
             poll.telemetry = self._telemetry() or None
         return poll
 
     def _decode(self, name: str) -> Decimal | None:
-        device, value = self.device, self.device.profile.values[name]
-        function = device.profile.function_of(value)
-        places = range(value.address, value.address + value.count)
-        words = [self.words.get((function, place)) for place in places]
-        if None in words:
-            return None
+        device = self.device
         try:
-            amount = device.profile.decode(name, words, device.ct, device.pt)
+            amount = device.profile.amount(name, self.answers, device.ct, device.pt)
         except codec.DecodeError as error:
             log.warning("no_value", meter=device.serial, value=name, reason=str(error))
             return None
-        return device.profile.to_standard(name, amount)
-
-    def _register(self) -> str | None:
-        amount = self._decode(self.device.profile.register_value)
-        return None if amount is None else codec.plain(amount)
+        return None if amount is None else device.profile.to_standard(name, amount)
 
     def _telemetry(self) -> dict[str, float]:
         values = self.device.profile.values
         amounts = {name: self._decode(name) for name in TELEMETRY if name in values}
         return {name: float(x) for name, x in amounts.items() if x is not None}
-
-    def _relay(self) -> str | None:
-        relay = self.device.profile.relay
-        if relay is None or relay.read is None:
-            return None
-        read = relay.read
-        places = range(read.address, read.address + read.count)
-        words = [self.words.get((read.function, place)) for place in places]
-        return None if None in words else read.state(words)

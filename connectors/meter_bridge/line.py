@@ -130,13 +130,13 @@ class LineWorker:
 
         return min(self.devices.values(), key=urgency)
 
-    async def _ask(self, device: Device, function: int, span) -> list[int]:
+    async def _ask(self, device: Device, request: tuple):
         if self._settle and self._addressed not in (None, device.address):
             await asyncio.sleep(self._settle)
         self._addressed = device.address
-        words = await self._bus.read(device.address, function, *span)
+        answer = await self._bus.read(device.address, *request)
         self._heard(device)
-        return words
+        return answer
 
     def _heard(self, device: Device) -> None:
         if self.down:
@@ -147,23 +147,23 @@ class LineWorker:
 
     async def _read_block(self) -> None:
         reading, device = self._reading, self._reading.device
-        function, span = reading.blocks.pop(0)
+        request = reading.requests.pop(0)
         try:
-            reading.take(function, span, await self._ask(device, function, span))
+            reading.take(request, await self._ask(device, request))
         except Refused as error:
             self._heard(device)
             log.warning(
                 "block_refused",
                 meter=device.serial,
-                address=span.address,
+                request=request,
                 reason=str(error),
             )
         except NoAnswer as error:
-            if not reading.words:
+            if not reading.answers:
                 await self._silent(device, error)
                 return
-            reading.blocks.clear()
-        if not reading.blocks:
+            reading.requests.clear()
+        if not reading.requests:
             await self._deliver(reading)
 
     async def _silent(self, device: Device, error: BusError) -> None:
@@ -176,7 +176,7 @@ class LineWorker:
         self._reading = None
         device = reading.device
         device.schedule(self._now())
-        if not reading.words:
+        if not reading.answers:
             await self._board.done_reading(device, None)
             return
         poll = reading.result()
@@ -186,7 +186,7 @@ class LineWorker:
 
     async def _probe(self, device: Device) -> None:
         try:
-            await self._ask(device, *device.probe())
+            await self._ask(device, device.profile.probe())
         except Refused:
             self._heard(device)
         except NoAnswer as error:

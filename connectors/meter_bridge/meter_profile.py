@@ -6,27 +6,36 @@ from decimal import Decimal
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from meter_bridge import codec, planner
+from meter_bridge.wire.base_profile import (
+    ENERGY_UNITS,
+    POWER_UNITS,
+    REQUEST_COST,
+    TELEMETRY,
+    Access,
+    BaseProfile,
+    ProfileError,
+    Strict,
+    explain,
+)
 
-ENERGY_UNITS = {"kWh": Decimal(1), "Wh": Decimal("0.001"), "MWh": Decimal(1000)}
-POWER_UNITS = {"kW": Decimal(1), "W": Decimal("0.001"), "MW": Decimal(1000)}
-TELEMETRY = ("v1", "v2", "v3", "i1", "i2", "i3", "p", "pf", "f", "temperature")
+__all__ = ["ENERGY_UNITS", "POWER_UNITS", "TELEMETRY", "ProfileError", "explain"]
 Function = Literal[3, 4]
 
 
-class ProfileError(ValueError):
-    """A profile is missing or wrong; the text names file and key."""
+class Read(NamedTuple):
+    """A request of the Modbus bus: ``count`` registers from ``address``."""
+
+    function: int
+    address: int
+    count: int
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Value(_Strict):
+class Value(Strict):
     """One quantity: where it stands and how it is written."""
 
     address: int = Field(ge=0, le=0xFFFF)
@@ -52,7 +61,7 @@ class Value(_Strict):
         return codec.words_of(self.type)
 
 
-class RelayRead(_Strict):
+class RelayRead(Strict):
     """How the relay's state is read back: one word that says open or closed."""
 
     function: Function = 3
@@ -78,7 +87,7 @@ class RelayRead(_Strict):
         return known.get(words[self.word], "unknown")
 
 
-class Relay(_Strict):
+class Relay(Strict):
     """How the relay is switched, and how its state is read back."""
 
     address: int = Field(ge=0, le=0xFFFF)
@@ -92,41 +101,28 @@ class Relay(_Strict):
         return list({"open": self.open, "closed": self.closed}[state])
 
 
-class Writable(_Strict):
+class Writable(Strict):
     """Registers that may be written; everything else may not."""
 
     address: int = Field(ge=0, le=0xFFFF)
     count: int = Field(ge=1, le=123)
 
 
-class Profile(_Strict):
-    """One meter model."""
+class Profile(BaseProfile):
+    """One meter model that speaks Modbus."""
 
-    schema_version: Literal[1] = Field(alias="schema")
-    name: str
-    title: str
-    notes: str = ""
-    commodity: Literal["electricity", "water", "gas", "heat", "compressed_air"] = (
-        "electricity"
-    )
     protocol: Literal["modbus"] = "modbus"
     function: Function = 3
     word_order: Literal["big", "little"] = "big"
     max_block: int = Field(default=60, ge=1, le=125)
     max_hole: int = Field(default=30, ge=0, le=125)
     write_function: Literal[6, 16] = 16
-    register_value: str = Field(alias="register")
     values: Mapping[str, Value]
     relay: Relay | None = None
     writable: tuple[Writable, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self):
-        register = self.values.get(self.register_value)
-        if register is None:
-            raise ValueError(f"register: there is no value {self.register_value!r}")
-        if self.commodity == "electricity" and register.unit not in ENERGY_UNITS:
-            raise ValueError(f"register: {register.unit!r} is not an energy unit")
         for name, value in self.values.items():
             if value.count > self.max_block:
                 raise ValueError(f"values.{name}: larger than max_block")
@@ -153,7 +149,15 @@ class Profile(_Strict):
         """Modbus function that reads ``value``."""
         return value.function or self.function
 
-    def blocks(self, names=None) -> list[tuple[int, planner.Span]]:
+    def station(self, device: int | str, access: Access) -> int:
+        """The Modbus address."""
+        if not str(device).isdigit() or not 1 <= int(device) <= 247:
+            raise ProfileError(f"{device!r} is no Modbus address (1 … 247)")
+        return int(device)
+
+    def blocks(
+        self, names=None, request_cost: float = REQUEST_COST
+    ) -> list[tuple[int, planner.Span]]:
         """Return the (function, span) reads for the values ``names`` (all when None).
 
         The relay's read-back registers are always among them. The block of the
@@ -170,7 +174,7 @@ class Profile(_Strict):
         blocks = [
             (function, span)
             for function, spans in wanted.items()
-            for span in planner.plan(spans, self.max_block, self.max_hole)
+            for span in planner.plan(spans, self.max_block, self.max_hole, request_cost)
         ]
         first = self.values[self.register_value]
         return sorted(blocks, key=lambda item: not self._covers(item, first))
@@ -182,6 +186,51 @@ class Profile(_Strict):
             and span.address <= value.address
             and value.address + value.count <= span.end
         )
+
+    def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[Read]:
+        """See :meth:`BaseProfile.requests`."""
+        return [Read(f, *span) for f, span in self.blocks(names, request_cost)]
+
+    def probe(self) -> Read:
+        """The register alone."""
+        value = self.values[self.register_value]
+        return Read(self.function_of(value), value.address, value.count)
+
+    def amount(self, name, answers, ct=Decimal(1), pt=Decimal(1)) -> Decimal | None:
+        """See :meth:`BaseProfile.amount`."""
+        value = self.values[name]
+        words = _words(answers, self.function_of(value), value.address, value.count)
+        return None if words is None else self.decode(name, words, ct, pt)
+
+    def where(self, name: str) -> str:
+        """The value's first register."""
+        return f"{self.values[name].address:#06x}"
+
+    def where_relay(self) -> str:
+        """The first read-back register."""
+        return f"{self.relay.read.address:#06x}"
+
+    def relay_order(self, state: str) -> tuple[int, int, list[int]]:
+        """Function, address and registers to write."""
+        words = self.relay.words(state)
+        if not self.may_write(self.relay.address, len(words)):
+            raise ProfileError("the profile forbids the write")
+        return self.write_function, self.relay.address, words
+
+    def relay_request(self) -> Read | None:
+        """The read-back registers."""
+        read = self.relay.read if self.relay else None
+        return read and Read(read.function, read.address, read.count)
+
+    def relay_state(self, answer: list[int]) -> str:
+        """See :meth:`RelayRead.state`."""
+        return self.relay.read.state(answer)
+
+    def relay_of(self, answers) -> str | None:
+        """See :meth:`BaseProfile.relay_of`; the registers may be part of a block."""
+        request = self.relay_request()
+        words = request and _words(answers, *request)
+        return self.relay_state(words) if words else None
 
     def decode(
         self,
@@ -210,11 +259,15 @@ class Profile(_Strict):
         order = value.word_order or self.word_order
         return codec.encode(amount / value.scale, value.type, order)
 
-    def to_standard(self, name: str, amount: Decimal) -> Decimal:
-        """Convert energy to kWh and power to kW; other units stay as they are."""
-        unit = self.values[name].unit
-        factor = ENERGY_UNITS.get(unit) or POWER_UNITS.get(unit)
-        return amount if factor in (None, 1) else codec.scaled(amount, factor)
+
+def _words(answers, function: int, address: int, count: int) -> list[int] | None:
+    """The registers asked for, out of whichever block has them."""
+    for read, words in answers.items():
+        offset = address - read.address
+        inside = 0 <= offset and offset + count <= len(words)
+        if read.function == function and inside:
+            return words[offset : offset + count]
+    return None
 
 
 def parse(text: str, origin: str) -> Profile:
@@ -226,16 +279,6 @@ def parse(text: str, origin: str) -> Profile:
         raise ProfileError(f"{origin}: not TOML: {error}") from error
     except ValidationError as error:
         raise ProfileError(f"{origin}: {explain(error)}") from error
-
-
-def explain(error: ValidationError) -> str:
-    """One line a mistake, each beginning with the key it is about."""
-    lines = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{key}: {text}" if key else text)
-    return "; ".join(lines)
 
 
 def load_file(path: Path) -> Profile:

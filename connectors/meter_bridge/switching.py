@@ -15,6 +15,7 @@ from meter_bridge.commands_store import CommandStore
 from meter_bridge.device import Device
 from meter_bridge.store import Command
 from meter_bridge.transport import BusError, LineDown, NoAnswer, Refused
+from meter_bridge.wire.base_profile import ProfileError
 
 log = structlog.get_logger(__name__)
 # a relay that does not follow is read again after these shares of verify_for
@@ -220,13 +221,11 @@ class BusSwitchboard(Switchboard):
         await self._bus.connect()
 
     async def _put(self, command: Command, device: Device) -> str:
-        profile, relay = device.profile, device.profile.relay
-        words = relay.words(command.value)
-        if not profile.may_write(relay.address, len(words)):
-            raise Forbidden("the profile forbids the write")
-        function = profile.write_function
         try:
-            await self._bus.write(device.address, function, relay.address, words)
+            order = device.profile.relay_order(command.value)
+            await self._bus.write(device.address, *order)
+        except ProfileError as error:
+            raise Forbidden(str(error)) from error
         except (NoAnswer, Refused) as error:
             return str(error)
         return ""
@@ -236,15 +235,14 @@ class BusSwitchboard(Switchboard):
         device.due = self._clock()
 
     async def _read_back(self, item: Verification) -> tuple[str | None, str | None]:
-        read = item.device.profile.relay.read
-        if read is None:
+        profile = item.device.profile
+        request = profile.relay_request()
+        if request is None:
             item.detail = item.detail or "the relay of this meter cannot be read back"
             return "unknown", None
         late = self._clock() >= item.deadline
         try:
-            words = await self._bus.read(
-                item.device.address, read.function, read.address, read.count
-            )
+            answer = await self._bus.read(item.device.address, *request)
         except BusError as error:
             item.detail = f"{item.detail}; read-back: {error}".lstrip("; ")[:300]
             if late or isinstance(error, Refused):
@@ -252,7 +250,7 @@ class BusSwitchboard(Switchboard):
             if isinstance(error, LineDown):
                 raise
             return None, None
-        state = read.state(words)
+        state = profile.relay_state(answer)
         if state == item.command.value:
             return "verified", state
         if item.tries < len(READ_BACK_SHARES) and not late:
