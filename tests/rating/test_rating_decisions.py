@@ -173,6 +173,15 @@ def test_7_demand_only_in_its_bands(tmp_path):
     assert out["months"]["2024-06"]["demand"] == {"power": {"kw": "2"}}
 
 
+def test_7_an_interval_of_the_demand_minutes_is_judged_by_its_own_start(tmp_path):
+    """In India the UTC hours start at half past: 22:30 is night, 21:30 is day."""
+    rows = [("2024-06-03T16:00Z", "2"), ("2024-06-03T17:00Z", "9")]
+    bands = {"default": "day", "rules": [rule("night", "22:30", "06:00")]}
+    one = version(bands=bands, energy_prices=TWO, demand=[demand(bands=["day"])])
+    out = rated(tmp_path, rows, [one], JUNE, "Asia/Kolkata")
+    assert out["months"]["2024-06"]["demand"] == {"power": {"kw": "2"}}
+
+
 def test_7_a_clock_change_begins_a_new_window(tmp_path):
     one = version(demand=[demand(demand_minutes=1440)])
     period = ("2024-03-30T00:00", "2024-04-01T00:00")
@@ -242,6 +251,17 @@ def test_9_rebates_and_taxes_share_one_base(tmp_path):
     june = out["months"]["2024-06"]
     assert june["adjustments"] == {"rebate": "-1", "VAT": "1.9"}
     assert june["total"] == "10.9"
+
+
+def test_13_energy_before_the_period_counts_and_is_not_priced_again(tmp_path):
+    """8 kWh before the period, 5 in it: 13 in the month, so these 5 cost 2 each."""
+    one = version(
+        tiers=tiers("whole_volume", ["10"]), energy_prices={"*": {"*": ["1", "2"]}}
+    )
+    rows = [("2024-06-03T10:00Z", "8"), ("2024-06-20T10:00Z", "5")]
+    out = rated(tmp_path, rows, [one], ("2024-06-10T00:00", "2024-07-01T00:00"))
+    june = out["months"]["2024-06"]
+    assert rows_of(june) == {("all", "day", 2): ("5", "10")}
 
 
 def test_10_a_negative_interval_neither_pays_nor_counts(tmp_path):

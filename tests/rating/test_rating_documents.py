@@ -86,6 +86,8 @@ JSON = st.recursive(
             "adjustments[0].base",
         ),
         ({"adjustment": []}, "adjustment"),
+        ({"adjustments": [{"name": "\ud800", "rate": "1"}]}, "adjustments[0].name"),
+        ({"fixed": [{"name": "a\0", "amount": "1"}]}, "fixed[0].name"),
     ],
 )
 def test_the_error_names_the_key(changes, path):

@@ -19,13 +19,13 @@ PLACES = sorted((SHARED / "spec" / "examples").glob("*.json")) + sorted(
 KEYS = ("kwh", "energy_amount", "fixed_amount", "demand_amount", "minimum_adjustment")
 
 
-def run(*arguments):
+def run(*arguments, **environment):
     """`python -m rating` with some arguments."""
     return subprocess.run(
         [sys.executable, "-m", "rating", *map(str, arguments)],
         capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(ROOT / "addons" / "prepaid_energy")},
+        encoding="utf-8",
+        env={"PYTHONPATH": str(ROOT / "addons" / "prepaid_energy"), **environment},
         check=False,
     )
 
@@ -79,6 +79,8 @@ def test_several_cases_give_one_object(made):
     ("change", "key"),
     [
         ({"id": ""}, "id"),
+        ({"id": "\ud800"}, "id"),
+        ({"currency": None}, "currency"),
         ({"time_zone": "Nowhere"}, "time_zone"),
         ({"period": ["2024-06-01T00:00"]}, "period"),
         ({"period": ["2024-06-01T00:00", "2024-06-01T00:00"]}, "period"),
@@ -93,6 +95,7 @@ def test_several_cases_give_one_object(made):
         ),
         ({"tariff": {}}, "tariff.versions"),
         ({"minor_digits": "two"}, "minor_digits"),
+        ({"minor_digits": None}, "minor_digits"),
         ({"prepaid": {"opening_balance": "x"}}, "prepaid.opening_balance"),
         (
             {"prepaid": {"opening_balance": "1", "topups": [{"at_utc": "2024"}]}},
@@ -141,6 +144,42 @@ def test_a_wrong_row_is_named(made, row):
     done = run(path)
     assert done.returncode == 2
     assert "load.csv row" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"start_utc,kwh\n\xe4", "is not UTF-8 text"),
+        (gzip.compress(b"start_utc,kwh\n")[:-9], "is not a whole gzip file"),
+        (b"", "needs a column start_utc"),
+    ],
+)
+def test_a_wrong_load_file_says_what_is_wrong(made, content, problem):
+    path, _document = made
+    path.with_name("load.csv").write_bytes(content)
+    done = run(path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "load.csv" in done.stderr and problem in done.stderr
+
+
+def test_blank_lines_and_other_line_ends_are_passed_over(made):
+    path, _document = made
+    load = path.with_name("load.csv")
+    text = "\ufeff\n" + load.read_text().replace("\n", "\n \n\n")
+    load.write_bytes(text.replace("\n", "\r\n").encode())
+    done = run(path)
+    assert json.loads(done.stdout)["hand"]["months"]["2024-06"]["kwh"] == "3"
+    load.write_bytes(load.read_bytes() + b"2024-06-09T00:00Z,x")
+    assert "row 14 kwh" in run(path).stderr
+
+
+def test_names_of_any_script_come_out_whatever_the_terminal(made):
+    path, document = made
+    document["tariff"]["versions"][0]["bands"]["default"] = "昼"
+    path.write_text(json.dumps(document))
+    done = run(path, PYTHONIOENCODING="ascii")
+    month = json.loads(done.stdout)["hand"]["months"]["2024-06"]
+    assert month["energy"][0]["band"] == "昼"
 
 
 def test_gzip_and_notes_for_review(made):

@@ -89,6 +89,8 @@ def test_the_oracle_agrees(tmp_path_factory, seed, zone, first):
     (folder / "load.csv").write_text("\n".join(["start_utc,kwh", *lines]))
     case = {
         "id": "x",
+        "currency": "EUR",
+        "minor_digits": 2,
         "time_zone": zone,
         "period": [f"{first}T00:00", f"{last}T00:00"],
         "input": {"kind": "intervals", "file": "load.csv", "minutes": 15},

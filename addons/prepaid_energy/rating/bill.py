@@ -23,7 +23,7 @@ def bill(tariff: Tariff, runs: list[list], start: int, end: int) -> "Bill":
         (year, start, None),
         (start, end, Maxima(tariff.by_index) if tariff.has_demand else None),
     ):
-        ledger.acc.clear()
+        ledger.begin()
         for run in runs:
             readings = [scaled_reading(reading) for reading in run]
             for before, after in zip(readings, readings[1:], strict=False):

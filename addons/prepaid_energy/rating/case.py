@@ -36,10 +36,8 @@ def rate_case(case: dict, folder, notes: list[str] | None = None) -> dict:
     notes = [] if notes is None else notes
     parse.mapping(case, "case", CASE_KEYS)
     parse.text(parse.required(case, "id", ""), "id")
-    if case.get("currency") is not None:
-        parse.text(case["currency"], "currency")
-    if case.get("minor_digits") is not None:
-        parse.whole(case["minor_digits"], "minor_digits", 0, 6)
+    parse.text(parse.required(case, "currency", ""), "currency")
+    parse.whole(parse.required(case, "minor_digits", ""), "minor_digits", 0, 6)
     time_zone = parse.required(case, "time_zone", "")
     start, end = _period(case, time_zone)
     document = parse.required(case, "tariff", "")
@@ -114,7 +112,7 @@ class Run:
     def result(self) -> dict:
         """Rate the period and return the output object of the case."""
         self.source.take(self.tariff, self.ledger, None, start=self.start)
-        self.ledger.acc.clear()
+        self.ledger.begin()
         if self.prepaid:
             self._days()
         else:

@@ -43,7 +43,8 @@ class Maxima:
         """Add energy that starts at an instant to the windows it lies in.
 
         `segment_at` maps an instant to its segment; a window belongs to the
-        band, season, month and version of its own start.
+        band, season, month and version of its own start.  An interval of `minutes`
+        is its own window for charges that name no longer one (decision 1).
         """
         here = segment_at(at)
         source = self.versions.get(here.cell.version)
@@ -51,10 +52,13 @@ class Maxima:
             return
         default = minutes or REGISTER_MINUTES
         for item in source.demand:
-            length = max(item.minutes or default, minutes or 0)
-            start, owner = _window(segment_at, here, at, 60 * length)
-            if owner.cell.version != source.index:
-                owner = here
+            length, start, owner = item.minutes or default, at, here
+            if minutes is None or length > minutes:
+                start, owner = _window(segment_at, here, at, 60 * length)
+                if owner.cell.version != source.index:
+                    owner = here
+            else:
+                length = minutes
             cell = owner.cell
             if item.bands is not None and cell.band not in item.bands:
                 continue

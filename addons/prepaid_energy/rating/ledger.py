@@ -59,6 +59,15 @@ class Ledger:
             tier += 1
         self._book(segment.keys[tier], cell, energy)
 
+    def begin(self) -> None:
+        """Keep the tier counters of what was added so far and charge none of it.
+
+        A whole-volume month that is under way is priced by its whole counter, but
+        only its energy from here on is priced.
+        """
+        self.acc.clear()
+        self.rows.clear()
+
     def _open(self, month: str, year: str) -> None:
         """Start a month's counter; forget what lies more than a month back."""
         kwh = self.kwh

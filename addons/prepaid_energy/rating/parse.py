@@ -12,6 +12,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _CLOCK = re.compile(r"(\d\d):(\d\d)", re.ASCII)
 _MONTH_DAY = re.compile(r"(\d\d)-(\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?", re.ASCII)
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
@@ -56,9 +57,11 @@ def required(source: dict, key: str, path: str):
 
 
 def text(value, path: str) -> str:
-    """A non-empty text."""
+    """A non-empty text that can be printed and stored."""
     if not isinstance(value, str) or not value.strip():
         raise TariffError(path, f"must be a non-empty text, not {shown(value)}")
+    if _CONTROL.search(value):
+        raise TariffError(path, f"{shown(value)} has a control character")
     return value
 
 

@@ -22,30 +22,46 @@ def read_rows(source: dict, folder, columns: tuple[str, ...], path: str):
     name = parse.text(parse.required(source, "file", path), f"{path}.file")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise TariffError(f"{path}.file", "must lie beside the case")
-    try:
-        data = (Path(folder) / name).read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        content = data.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "cannot be read"
-        raise TariffError(f"{path}.file", f"{parse.shown(name)}: {reason}") from None
+    content = _content(Path(folder) / name, f"{path}.file")
     rows = csv.reader(io.StringIO(content, newline=""))
     try:
-        header = [cell.strip() for cell in next(rows, [])]
+        header = [cell.strip() for cell in next(filter(_filled, rows), [])]
         places = []
         for column in columns:
             if header.count(column) != 1:
                 raise TariffError(f"{path}.file", f"{name}: needs a column {column}")
             places.append(header.index(column))
-        for number, row in enumerate(rows, 2):
-            if row:
-                where = f"{path}.file {name} row {number}"
+        for row in rows:
+            if _filled(row):
+                where = f"{path}.file {name} row {rows.line_num}"
                 if len(row) <= max(places):
                     raise TariffError(where, "has too few cells")
                 yield where, [row[place] for place in places]
     except csv.Error as error:
         raise TariffError(f"{path}.file", f"{name}: {error}") from None
+
+
+def _content(file: Path, path: str) -> str:
+    """The text of a CSV file, gzipped or not."""
+    name = parse.shown(file.name)
+    try:
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "cannot be read"
+        raise TariffError(path, f"{name}: {reason}") from None
+    try:
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise TariffError(path, f"{name}: is not UTF-8 text") from None
+    except (OSError, EOFError, zlib.error):
+        raise TariffError(path, f"{name}: is not a whole gzip file") from None
+
+
+def _filled(row: list[str]) -> bool:
+    """Whether a CSV row is more than a blank line."""
+    return len(row) > 1 or any(cell.strip() for cell in row)
 
 
 def instant_utc(value, path: str) -> int:
