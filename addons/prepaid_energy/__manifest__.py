@@ -39,6 +39,7 @@
         "views/res_config_settings_views.xml",
         "views/portal_templates.xml",
         "wizards/energy_topup_views.xml",
+        "wizards/energy_wallet_operation_views.xml",
         "wizards/energy_lockout_views.xml",
         "wizards/energy_tariff_enforce_views.xml",
         "wizards/energy_tariff_import_views.xml",

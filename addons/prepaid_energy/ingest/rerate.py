@@ -45,16 +45,33 @@ class Rerating:
         """
         self._check_kept()
         self._lock()
-        low = midnight(zone(self.point.tariff_id.tz), self.month)
-        begin = datetime.fromtimestamp(low, UTC).replace(tzinfo=None)
-        runs = load_history(self.env, [self.point.id], begin)[self.point.id]
-        state = self._merged(self._rate(runs, low))
+        state = self._merged(self._rate(*self._runs()))
         self._charge(state)
         difference = self._difference()
         store = Store(self.env)
         store.states({self.point.id: state})
         store.usage(difference, self.reason)
         return sum((parts[2] for parts in difference.values()), Decimal(0))
+
+    def until(self, moment):
+        """What the readings give from the month's beginning up to a moment.
+
+        Nothing is written.
+
+        :param datetime moment: naive UTC.
+        :return: dict of energy usage, by key (see ``Batch._rate``).
+        :raise UserError: as :meth:`run`.
+        """
+        self._check_kept()
+        self._rate(*self._runs(moment), until=epoch(moment))
+        return self.desired
+
+    def _runs(self, high=None):
+        """The point's readings since the month's beginning, and that in seconds."""
+        low = midnight(zone(self.point.tariff_id.tz), self.month)
+        begin = datetime.fromtimestamp(low, UTC).replace(tzinfo=None)
+        found = load_history(self.env, [self.point.id], begin, high)
+        return found[self.point.id], low
 
     def _check_kept(self):
         """Raise UserError where raw readings that are needed were dropped.
@@ -88,7 +105,7 @@ class Rerating:
             )
         )
 
-    def _rate(self, runs, low):
+    def _rate(self, runs, low, until=None):
         """Fill ``self.desired``; return the engine's state."""
         state = {"kwh": self._year_before()}
         terms = (
@@ -98,9 +115,11 @@ class Rerating:
         )
         ends = [epoch(term.date_from) for term in terms[1:]] + [None]
         for term, high in zip(terms, ends, strict=True):
-            if high is not None and high <= low:
-                continue
+            if until is not None:
+                high = until if high is None else min(high, until)
             since = epoch(term.date_from) if term.date_from else low
+            if high is not None and high <= max(low, since):
+                continue
             try:
                 tariff = term.tariff_id._compiled()
                 for run in runs:

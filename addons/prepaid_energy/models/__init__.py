@@ -1,7 +1,9 @@
 from . import (
     account_move,
+    account_move_line,
     account_payment,
     energy_batch,
+    energy_books,
     energy_command,
     energy_event,
     energy_gateway,
@@ -34,6 +36,8 @@ from . import (
     energy_validation,
     energy_wallet,
     energy_wallet_policy,
+    energy_wallet_operations,
+    energy_wallet_statement,
     energy_wallet_entry,
     payment_transaction,
     res_company,

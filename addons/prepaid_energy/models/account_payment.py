@@ -19,10 +19,23 @@ class AccountPayment(models.Model):
         help="The payment tops up this wallet, or refunds it.",
     )
 
+    energy_reversed_id = fields.Many2one(
+        "account.payment",
+        "Undoes the Top-up",
+        readonly=True,
+        copy=False,
+        help="A top-up is undone once.",
+    )
+
+    _energy_reversed_uniq = models.UniqueIndex(
+        "(energy_reversed_id) WHERE energy_reversed_id IS NOT NULL",
+        "This top-up was undone already.",
+    )
+
     @api.constrains("energy_wallet_id", "currency_id", "partner_type")
     def _check_energy_wallet(self):
         for payment in self.filtered("energy_wallet_id"):
-            if payment.energy_wallet_id.kind != "tenant":
+            if payment.energy_wallet_id.kind == "line":
                 raise ValidationError(
                     self.env._(
                         "%s is a production line's wallet: its budget fills it.",
@@ -83,16 +96,34 @@ class AccountPayment(models.Model):
         self.ensure_one()
         amount = Decimal(str(self.amount))
         inbound = self.payment_type == "inbound"
-        title = self.env._("Top-up") if inbound else self.env._("Refund")
+        wallet = self.energy_wallet_id.sudo()  # sudo: as below
         # sudo: the ledger follows the posted payment, whoever posted it
-        self.env["energy.wallet.entry"].sudo()._post(
-            self.energy_wallet_id.sudo(),
-            "topup" if inbound else "refund",
-            amount if inbound else -amount,
-            source_key=f"payment:{self.id}",
-            name=f"{title} {self.move_id.name or self.name or ''}".strip(),
-            payment_id=self.id,
+        booked = (
+            self.env["energy.wallet.entry"]
+            .sudo()
+            ._post(
+                wallet,
+                "topup" if inbound else "refund",
+                amount if inbound else -amount,
+                source_key=f"payment:{self.id}",
+                name=self._energy_entry_name(),
+                payment_id=self.id,
+            )
         )
+        if booked and inbound and wallet.debt_wallet_id:
+            wallet._recover_debt(amount, source_key=f"recovery:{self.id}")
+
+    def _energy_entry_name(self):
+        """What the tenant reads on the statement."""
+        number = self.move_id.name or self.name or ""
+        if self.energy_reversed_id:
+            return self.env._(
+                "Reversal of %(topup)s by %(number)s",
+                topup=self.energy_reversed_id.name,
+                number=number,
+            )
+        title = self.env._("Top-up") if self.payment_type == "inbound" else None
+        return f"{title or self.env._('Refund')} {number}".strip()
 
     def _refuse_undoing_topup(self):
         """Raise UserError if one of the payments has moved a wallet's ledger."""

@@ -106,6 +106,20 @@ class EnergyUsage(models.Model):
             if not remaining or not left:
                 return
 
+    @api.model
+    def _settle_wallets(self, wallets):
+        """Book all that these wallets have used until now, today's as well."""
+        query = SQL(
+            """
+            SELECT service_point_id, wallet_id, day FROM energy_usage
+             WHERE open AND wallet_id = ANY(%s) GROUP BY 1, 2, 3
+            """,
+            wallets.ids,
+        )
+        self.env.flush_all()
+        while self._settle_batch(1000, query):
+            pass
+
     def _due_query(self):
         """Service-point days whose local day is over and whose sums differ."""
         return SQL(
@@ -125,13 +139,14 @@ class EnergyUsage(models.Model):
         query = SQL("SELECT count(*) FROM (%s) AS due", self._due_query())
         return self.env.execute_query(query)[0][0]
 
-    def _settle_batch(self, limit):
+    def _settle_batch(self, limit, due=None):
         """Settle up to ``limit`` service-point days in a constant number of statements.
 
         The usage rows are locked first, so that a reading that comes in at the same
         time is either in this row's amount or in the next correction.
 
-        :return: how many ledger rows were booked.
+        :param SQL due: which (service point, wallet, day); None: all that is over.
+        :return: how many of them were settled.
         """
         rows = self.env.execute_query(
             SQL(
@@ -167,7 +182,7 @@ class EnergyUsage(models.Model):
                        (-amount)::text, reason
                   FROM per_day ORDER BY day, service_point_id
                 """,
-                self._due_query(),
+                due or self._due_query(),
                 limit,
             )
         )

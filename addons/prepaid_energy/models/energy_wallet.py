@@ -14,6 +14,8 @@ DECIDED_BY_LEDGER = {
     "cut_from",
     "days_warned",
     "emergency_active",
+    "debt_wallet_id",
+    "closed_on",
 }
 
 
@@ -38,7 +40,11 @@ class EnergyWallet(models.Model):
         help="What a payer writes on a bank transfer.",
     )
     kind = fields.Selection(
-        [("tenant", "Tenant"), ("line", "Production Line")],
+        [
+            ("tenant", "Tenant"),
+            ("line", "Production Line"),
+            ("debt", "Deferred Debt"),
+        ],
         required=True,
         default="tenant",
     )
@@ -102,7 +108,7 @@ class EnergyWallet(models.Model):
     @api.constrains("kind", "partner_id", "department_id")
     def _check_owner(self):
         for wallet in self:
-            if wallet.kind == "tenant" and not wallet.partner_id:
+            if wallet.kind != "line" and not wallet.partner_id:
                 raise ValidationError(
                     wallet.env._("%s: a tenant's wallet needs the tenant.", wallet.name)
                 )

@@ -11,6 +11,7 @@ KINDS = [
     ("refund", "Refund"),
     ("correction", "Correction"),
     ("debt", "Debt Recovery"),
+    ("writeoff", "Write-off"),
 ]
 
 

@@ -17,5 +17,6 @@ from . import (
     test_tariff_holidays,
     test_topup,
     test_validation,
+    test_wallet_operations,
     test_whatif,
 )

@@ -5,5 +5,6 @@ from . import (
     energy_tariff_holidays,
     energy_tariff_import,
     energy_topup,
+    energy_wallet_operation,
     energy_whatif,
 )

@@ -1,0 +1,296 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import freeze_time, new_test_user, tagged
+
+from .common import EnergyCase, add_point, credit
+
+
+@tagged("post_install", "-at_install")
+class TestWalletOperations(EnergyCase):
+    """Each operation books both sides; the liability equals the wallets after it."""
+
+    def setUp(self):
+        super().setUp()
+        self.topup(50)
+        self.neighbour = self.env["res.partner"].create({"name": "Neighbour Ltd"})
+        self.other = self.env["energy.wallet"].create(
+            {"name": "Neighbour", "partner_id": self.neighbour.id}
+        )
+        self.loss = self.env["account.account"].search(
+            [
+                ("account_type", "=", "expense"),
+                ("company_ids", "in", self.company.id),
+            ],
+            limit=1,
+        )
+
+    def topup(self, amount, wallet=None):
+        wizard = self.env["energy.topup"].create(
+            {
+                "wallet_id": (wallet or self.wallet).id,
+                "amount": amount,
+                "journal_id": self.journal.id,
+            }
+        )
+        wizard.action_topup()
+        return (wallet or self.wallet).entry_ids.payment_id.sorted("id")[-1:]
+
+    def operate(self, operation, wallet=None, **values):
+        wizard = self.env["energy.wallet.operation"].create(
+            {
+                "wallet_id": (wallet or self.wallet).id,
+                "operation": operation,
+                "reason": "Because",
+                "journal_id": self.journal.id,
+                "account_id": self.loss.id,
+                **values,
+            }
+        )
+        self.assertTrue(wizard.preview)
+        wizard.action_confirm()
+        return wizard
+
+    def liability(self, partner=None):
+        lines = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", self.company.energy_prepayment_account_id.id),
+                ("parent_state", "=", "posted"),
+                ("partner_id", "=", partner.id) if partner else (1, "=", 1),
+            ]
+        )
+        return -Decimal(str(round(sum(lines.mapped("balance")), 2)))
+
+    def assert_books(self, **expected):
+        """Balances by name of the wallet; the liability is their sum, by partner."""
+        wallets = {"own": self.wallet, "other": self.other}
+        for name, amount in expected.items():
+            wallet = wallets[name]
+            self.assertEqual(self.exact_balance(wallet), Decimal(amount), name)
+            self.assertEqual(self.liability(wallet.partner_id), Decimal(amount), name)
+
+    # ------------------------------------------------------------------ transfer
+
+    def test_a_transfer_moves_ledger_and_liability(self):
+        wizard = self.operate("transfer", amount=20, other_wallet_id=self.other.id)
+        self.assert_books(own="30", other="20")
+        self.assertIn(self.other.name, wizard.preview)
+        wizard.action_confirm()  # a double click
+        self.assert_books(own="30", other="20")
+        names = (self.wallet | self.other).entry_ids.filtered(
+            lambda entry: entry.kind == "transfer"
+        )
+        self.assertEqual(len(names), 2)
+        self.assertIn("Because", names[0].name)
+
+    def test_a_transfer_within_a_partner_needs_no_entry(self):
+        second = self.wallet.copy({"name": "Second"})
+        before = self.env["account.move"].search_count([])
+        self.operate("transfer", amount=20, other_wallet_id=second.id)
+        self.assertEqual(self.exact_balance(second), Decimal(20))
+        self.assertEqual(self.env["account.move"].search_count([]), before)
+
+    def test_what_does_not_fit_is_refused(self):
+        department = self.env["hr.department"].create({"name": "Rolling"})
+        line = self.env["energy.wallet"].create(
+            {"name": "Line", "kind": "line", "department_id": department.id}
+        )
+        for values, message in (
+            ({"amount": 50.01, "other_wallet_id": self.other.id}, "more than that"),
+            ({"amount": -1, "other_wallet_id": self.other.id}, "above zero"),
+            ({"amount": 5, "other_wallet_id": self.wallet.id}, "another wallet"),
+            ({"amount": 5, "other_wallet_id": line.id}, "do not mix"),
+            ({"amount": 5}, "To Wallet is missing"),
+        ):
+            with self.assertRaisesRegex(UserError, message):
+                self.operate("transfer", **values)
+        self.assert_books(own="50", other="0")
+
+    def test_a_locked_date_is_asked_and_not_moved(self):
+        self.company.fiscalyear_lock_date = datetime.now(UTC).date()
+        with self.assertRaisesRegex(UserError, "is locked"):
+            self.operate("transfer", amount=20, other_wallet_id=self.other.id)
+
+    # ------------------------------------------------------------------ money out
+
+    def test_a_refund_pays_at_most_the_balance(self):
+        with self.assertRaisesRegex(UserError, "more than that"):
+            self.operate("refund", amount=51)
+        self.operate("refund", amount=50)
+        self.assert_books(own="0")
+
+    def test_a_top_up_is_undone_once_even_below_zero(self):
+        payment = self.wallet.entry_ids.payment_id
+        credit(self.wallet, "-45", "spent")
+        self.operate("reverse", payment_id=payment.id)
+        self.assertEqual(self.exact_balance(), Decimal(-45))
+        self.assertEqual(self.liability(self.tenant), 0)
+        self.assertIn(f"Reversal of {payment.name}", self.wallet.entry_ids[0].name)
+        for again in ("reverse", "wrong_wallet"):
+            with self.assertRaisesRegex(UserError, "undone already"):
+                self.operate(
+                    again, payment_id=payment.id, other_wallet_id=self.other.id
+                )
+
+    def test_a_top_up_of_the_wrong_wallet_moves_as_a_whole(self):
+        payment = self.wallet.entry_ids.payment_id
+        self.operate("refund", amount=10)
+        self.operate(
+            "wrong_wallet", payment_id=payment.id, other_wallet_id=self.other.id
+        )
+        self.assert_books(own="-10", other="50")
+        with self.assertRaisesRegex(UserError, "undone already"):
+            self.operate("reverse", payment_id=payment.id)
+        with self.assertRaisesRegex(UserError, "no top-up of this wallet"):
+            self.operate("reverse", wallet=self.other, payment_id=payment.id)
+
+    # ------------------------------------------------------------------ fees and debts
+
+    def test_a_fee_waits_for_the_invoice(self):
+        self.operate("fee", amount=12.5)
+        self.assertEqual(self.exact_balance(), Decimal("37.5"))
+        self.assertEqual(self.wallet.entry_ids[0].kind, "fee")
+        self.assertEqual(self.liability(self.tenant), Decimal(50))
+
+    def test_a_deferred_debt_is_paid_back_by_a_share_of_each_top_up(self):
+        self.policy.debt_percent = 25
+        credit(self.wallet, "-60.005", "spent")
+        self.operate("defer")
+        debt = self.wallet.debt_wallet_id
+        self.assertEqual(self.exact_balance(), 0)
+        self.assertEqual(self.exact_balance(debt), Decimal("-10.005"))
+        self.topup(20)
+        self.assertEqual(self.exact_balance(), Decimal(15))
+        self.assertEqual(self.exact_balance(debt), Decimal("-5.005"))
+        self.topup(100)
+        self.assertEqual(self.exact_balance(debt), 0, "no more than is owed")
+        self.topup(10)
+        self.assertEqual(self.exact_balance(), Decimal("119.995"))
+        with self.assertRaisesRegex(UserError, "above zero"):
+            self.operate("defer")
+
+    def test_a_debt_is_written_off_up_to_zero(self):
+        credit(self.wallet, "-60", "spent")
+        with self.assertRaisesRegex(UserError, "more than that"):
+            self.operate("writeoff", amount=10.01)
+        self.operate("writeoff", amount=10)
+        self.assertEqual(self.exact_balance(), 0)
+        self.assertEqual(self.liability(self.tenant), Decimal(60))
+
+    def test_only_managers_give_up_money(self):
+        accountant = new_test_user(
+            self.env, "clerk", groups="prepaid_energy.group_energy_accountant"
+        )
+        credit(self.wallet, "-60", "spent")
+        wizard = self.env["energy.wallet.operation"].with_user(accountant)
+        for operation in ("writeoff", "defer"):
+            with self.assertRaisesRegex(UserError, "managers"):
+                wizard.create(
+                    {
+                        "wallet_id": self.wallet.id,
+                        "operation": operation,
+                        "reason": "x",
+                    }
+                ).action_confirm()
+        wizard.create(
+            {
+                "wallet_id": self.wallet.id,
+                "operation": "fee",
+                "amount": 1,
+                "reason": "Reminder",
+            }
+        ).action_confirm()
+        reader = new_test_user(
+            self.env, "reader", groups="prepaid_energy.group_energy_user"
+        )
+        with self.assertRaises(AccessError):
+            self.env["energy.wallet.operation"].with_user(reader).create(
+                {"wallet_id": self.wallet.id, "operation": "fee"}
+            )
+
+    # ------------------------------------------------------------------ closing
+
+    def test_closing_settles_pays_out_and_archives(self):
+        pump, _meter = add_point(
+            self, "M-PUMP", wallet_id=self.wallet.id, life_safety=True
+        )
+        self.ingest((0, "0"), (60, "3.123"))  # 0.858825 with the levy
+        self.operate("close")
+        self.assertFalse(self.wallet.active)
+        self.assertTrue(self.wallet.closed_on)
+        self.assertEqual(self.exact_balance(), 0)
+        self.assertEqual(self.wallet.accrued, 0)
+        self.assertFalse(self.point.wallet_id)
+        self.assertEqual(self.point.desired_state, "open")
+        self.assertEqual(pump.desired_state, "closed")
+        payout = self.wallet.entry_ids.filtered(lambda row: row.kind == "refund")
+        self.assertEqual(payout.amount, -49.14)
+
+    def test_closing_below_zero_writes_off(self):
+        credit(self.wallet, "-51.504", "spent")
+        self.operate("close")
+        self.assertEqual(self.exact_balance(), 0)
+        self.assertEqual(self.liability(self.tenant), Decimal("51.50"))
+
+    def test_closing_waits_for_the_deferred_debt(self):
+        credit(self.wallet, "-60", "spent")
+        self.operate("defer")
+        with self.assertRaisesRegex(UserError, "still owes"):
+            self.operate("close")
+
+
+@tagged("post_install", "-at_install")
+class TestStatement(EnergyCase):
+    """By the clock of the tariff, UTC here; 0.275 a kWh with the levy."""
+
+    @freeze_time("2026-05-06 12:00:00")
+    def test_the_balance_at_any_instant(self):
+        self.begin = datetime(2026, 5, 4, tzinfo=UTC)
+        with freeze_time("2026-05-04 06:00:00"):
+            credit(self.wallet, "100", "first")
+        with freeze_time("2026-05-05 06:00:00"):
+            credit(self.wallet, "10", "second")
+        self.ingest((0, "0"), (86400 * 2, "96"))  # 2 kWh an hour
+        self.run_tasks()
+        hour = Decimal("0.55")
+        moments = (
+            ("2026-05-03 00:00:00", Decimal(0)),
+            ("2026-05-04 06:00:00", Decimal(100) - 6 * hour),
+            ("2026-05-04 06:30:00", Decimal(100) - Decimal("6.5") * hour),
+            ("2026-05-05 00:00:00", Decimal(100) - 24 * hour),
+            ("2026-05-05 05:59:59", Decimal(100) - hour * (108000 - 1) / 3600 + 0),
+            ("2026-05-05 06:00:00", Decimal(110) - 30 * hour),
+            ("2026-05-06 12:00:00", Decimal(110) - 48 * hour),
+        )
+        for settled in (False, True):
+            if settled:
+                self.env["energy.usage"]._settle_wallets(self.wallet)
+            for text, expected in moments:
+                found = self.wallet._balance_at(datetime.fromisoformat(text))
+                self.assertAlmostEqual(found, expected, 9, f"{text} {settled}")
+        self.assertEqual(
+            self.wallet._balance_at(datetime(2026, 5, 6, 12)), self.exact_balance()
+        )
+
+    @freeze_time("2026-05-06 12:00:00")
+    def test_a_statement_adds_up(self):
+        self.begin = datetime(2026, 5, 4, tzinfo=UTC)
+        with freeze_time("2026-05-04 06:00:00"):
+            credit(self.wallet, "100", "first")
+        self.ingest((0, "0"), (86400 * 2, "96"))
+        self.env["energy.usage"]._settle_wallets(self.wallet)
+        low = datetime(2026, 5, 4)
+        statement = self.wallet._statement(low, low + timedelta(days=2))
+        self.assertEqual(statement["opening"], 0)
+        self.assertEqual(
+            [row["amount"] for row in statement["rows"]],
+            [Decimal(100), Decimal("-13.2"), Decimal("-13.2")],
+        )
+        self.assertEqual(statement["closing"], Decimal("73.6"))
+        part = self.wallet._statement(low, low + timedelta(hours=36))
+        self.assertEqual(part["rows"][-1]["amount"], Decimal("-6.6"))
+        self.assertEqual(
+            part["closing"] - part["opening"],
+            sum(row["amount"] for row in part["rows"]),
+        )

@@ -1,0 +1,275 @@
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..models.energy_wallet_operations import PREPAID
+
+OPERATIONS = [
+    ("refund", "Pay Out"),
+    ("transfer", "Transfer to Another Wallet"),
+    ("reverse", "Undo a Top-up"),
+    ("wrong_wallet", "Top-up of the Wrong Wallet"),
+    ("fee", "Charge a Fee"),
+    ("defer", "Defer the Debt"),
+    ("writeoff", "Write Off the Debt"),
+    ("close", "Close the Wallet"),
+]
+NEEDS = {
+    "amount": {"refund", "transfer", "fee", "writeoff"},
+    "other_wallet_id": {"transfer", "wrong_wallet"},
+    "payment_id": {"reverse", "wrong_wallet"},
+}
+MANAGER = {"defer", "writeoff"}
+
+
+class EnergyWalletOperation(models.TransientModel):
+    """One operation on a wallet; it says what it will book before it does."""
+
+    _name = "energy.wallet.operation"
+    _description = "Wallet Operation"
+
+    wallet_id = fields.Many2one("energy.wallet", required=True, readonly=True)
+    kind = fields.Selection(related="wallet_id.kind")
+    company_id = fields.Many2one(related="wallet_id.company_id")
+    currency_id = fields.Many2one(related="wallet_id.currency_id")
+    balance = fields.Monetary(related="wallet_id.balance")
+    operation = fields.Selection(OPERATIONS, required=True, default="transfer")
+    amount = fields.Monetary(
+        compute="_compute_amount", store=True, readonly=False, precompute=True
+    )
+    other_wallet_id = fields.Many2one(
+        "energy.wallet",
+        "To Wallet",
+        domain="[('company_id', '=', company_id), ('currency_id', '=', currency_id), "
+        "('id', '!=', wallet_id), ('kind', '=', kind)]",
+    )
+    payment_id = fields.Many2one(
+        "account.payment",
+        "Top-up",
+        domain="[('energy_wallet_id', '=', wallet_id), ('payment_type', '=', "
+        "'inbound'), ('state', 'in', ('in_process', 'paid'))]",
+    )
+    journal_id = fields.Many2one(
+        "account.journal",
+        "Paid By",
+        compute="_compute_journal_id",
+        store=True,
+        readonly=False,
+        domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
+    )
+    account_id = fields.Many2one(
+        "account.account",
+        "Loss Account",
+        domain="[('account_type', 'in', ('expense', 'expense_other')), "
+        "('company_ids', 'in', company_id)]",
+    )
+    switch_off = fields.Boolean("Switch the Points Off", default=True)
+    reason = fields.Char()
+    preview = fields.Html(compute="_compute_preview", sanitize=False)
+
+    @api.depends("operation", "wallet_id", "payment_id")
+    def _compute_amount(self):
+        for wizard in self:
+            balance = wizard.wallet_id.balance
+            if wizard.operation in NEEDS["payment_id"]:
+                wizard.amount = wizard.payment_id.amount
+            elif wizard.operation == "writeoff":
+                wizard.amount = max(-balance, 0)
+            elif wizard.operation == "refund":
+                wizard.amount = max(balance, 0)
+            else:
+                wizard.amount = wizard.amount or 0
+
+    @api.depends("wallet_id", "payment_id")
+    def _compute_journal_id(self):
+        for wizard in self:
+            wizard.journal_id = wizard.payment_id.journal_id or self.env[
+                "account.journal"
+            ].search(
+                [
+                    ("type", "in", ("cash", "bank")),
+                    ("company_id", "=", wizard.wallet_id.company_id.id),
+                ],
+                limit=1,
+            )
+
+    @api.depends(
+        "operation", "amount", "other_wallet_id", "payment_id", "journal_id",
+        "account_id", "switch_off",
+    )  # fmt: skip
+    def _compute_preview(self):
+        for wizard in self:
+            wizard.preview = self.env["ir.qweb"]._render(
+                "prepaid_energy.wallet_operation_preview",
+                {"rows": wizard._plan(), "notes": wizard._notes(), "wizard": wizard},
+            )
+
+    # ------------------------------------------------------------------ the plan
+
+    def _plan(self):
+        """What will be booked: (what, amount as text, debit, credit); names only."""
+        wallet, other = self.wallet_id, self.other_wallet_id
+        own = self.env._("Wallet %s", wallet.name)
+        prepaid = wallet.company_id.energy_prepayment_account_id.display_name
+        between = self.env._("Wallet %s", other.name or "…")
+        same = wallet.partner_id.commercial_partner_id == (
+            other.partner_id.commercial_partner_id
+        )
+        entry = None if wallet.kind not in PREPAID or same else (prepaid, prepaid)
+        cash = self.journal_id.display_name or "…"
+        debt = self.env._("Deferred debt of %s", wallet.name)
+        loss = self.account_id.display_name or "…"
+        rows = {
+            "refund": [(own, -1, (prepaid, cash))],
+            "reverse": [(own, -1, (prepaid, cash))],
+            "transfer": [(own, -1, entry), (between, 1, None)],
+            "wrong_wallet": [(own, -1, entry), (between, 1, None)],
+            "fee": [(own, -1, None)],
+            "defer": [(own, 1, None), (debt, -1, None)],
+            "writeoff": [(own, 1, (loss, prepaid))],
+            "close": [(own, -1, (prepaid, cash))]
+            if wallet.balance >= 0
+            else [(own, 1, (loss, prepaid))],
+        }[self.operation]
+        amount = {"close": abs(wallet.balance), "defer": max(-wallet.balance, 0)}.get(
+            self.operation, self.amount
+        )
+        return [
+            (name, wallet._format(sign * amount), *(books or ("", "")))
+            for name, sign, books in rows
+        ]
+
+    def _notes(self):
+        """What happens beside the bookings, in sentences."""
+        wallet = self.wallet_id
+        if self.operation == "fee":
+            return [self.env._("The fee is part of the next invoice.")]
+        if self.operation == "defer":
+            share = wallet.sudo().policy_id.debt_percent  # sudo: shown, not decided
+            return [
+                self.env._(
+                    "The balance becomes zero; %s %% of each top-up pay the debt back.",
+                    f"{share:g}",
+                )
+            ]
+        if self.operation != "close":
+            return []
+        notes = [self.env._("What was used until now is booked first.")]
+        for point in wallet.sudo().service_point_ids:  # sudo: shown, not decided
+            notes.append(
+                self.env._(
+                    "%(point)s is taken off the wallet; last reading %(at)s UTC.",
+                    point=point.name,
+                    at=point.meter_id.last_reading_at or "–",
+                )
+            )
+        return notes
+
+    # ------------------------------------------------------------------ the deed
+
+    def action_confirm(self):
+        """Do it; show what was made.
+
+        :raise UserError: names what is missing or does not fit.
+        """
+        self.ensure_one()
+        self._check()
+        result = getattr(self, f"_do_{self.operation}")()
+        if result:
+            return result._get_records_action()
+        return self.wallet_id.action_view_entries()
+
+    def _check(self):
+        for name, operations in NEEDS.items():
+            if self.operation in operations and not self[name]:
+                label = self._fields[name]._description_string(self.env)
+                raise UserError(self.env._("%s is missing.", label))
+        if self.operation != "close" and not self.reason:
+            raise UserError(self.env._("Write the reason: the tenant will read it."))
+        if self.operation in MANAGER and not self.env.user.has_group(
+            "prepaid_energy.group_energy_manager"
+        ):
+            raise UserError(self.env._("Only energy managers give up or defer debts."))
+
+    def _exact(self):
+        return self.wallet_id._cents(Decimal(repr(self.amount)))
+
+    def _key(self):
+        return f"operation:{self.operation}:{self.id}"
+
+    def _do_refund(self):
+        return self.wallet_id._refund(self._exact(), self.journal_id, self.reason)
+
+    def _do_transfer(self):
+        return self.wallet_id._transfer(
+            self.other_wallet_id, self._exact(), self.reason, source_key=self._key()
+        )
+
+    def _do_reverse(self):
+        """Back to the payment method where its provider can, else by the journal."""
+        amount, payment = self._left_to_undo(), self.payment_id
+        if payment.amount_available_for_refund:
+            payment.payment_transaction_id.action_refund(float(amount))
+            return None
+        return self.wallet_id._refund(
+            amount,
+            self.journal_id,
+            self.reason,
+            reverses=self.payment_id,
+        )
+
+    def _do_wrong_wallet(self):
+        return self.wallet_id._transfer(
+            self.other_wallet_id,
+            self._left_to_undo(),
+            self.reason,
+            source_key=f"wrong_wallet:{self.payment_id.id}",
+            overdraw=True,
+        )
+
+    def _left_to_undo(self):
+        """What is left of the top-up, as Decimal; it must be one of this wallet.
+
+        :raise UserError: it is none, or it was undone already.
+        """
+        payment = self.payment_id
+        if (payment.energy_wallet_id, payment.payment_type) != (
+            self.wallet_id,
+            "inbound",
+        ):
+            raise UserError(
+                self.env._("%s is no top-up of this wallet.", payment.display_name)
+            )
+        undone = self.env["account.payment"].search(
+            [
+                "|",
+                ("energy_reversed_id", "=", payment.id),
+                ("source_payment_id", "=", payment.id),
+            ]
+        )
+        moved = self.env["energy.wallet.entry"].search_count(
+            [("source_key", "=", f"wrong_wallet:{payment.id}:from")]
+        )
+        left = Decimal(repr(payment.amount)) - sum(
+            (Decimal(repr(one.amount)) for one in undone), Decimal(0)
+        )
+        if moved or left <= 0:
+            raise UserError(self.env._("%s was undone already.", payment.display_name))
+        return left
+
+    def _do_fee(self):
+        self.wallet_id._charge_fee(self._exact(), self.reason, source_key=self._key())
+
+    def _do_defer(self):
+        return self.wallet_id._defer_debt(self.reason, source_key=self._key())
+
+    def _do_writeoff(self):
+        return self.wallet_id._write_off(
+            self._exact(), self.account_id, self.reason, source_key=self._key()
+        )
+
+    def _do_close(self):
+        return self.wallet_id._close(
+            journal=self.journal_id, account=self.account_id, switch_off=self.switch_off
+        )
