@@ -3,21 +3,25 @@
 import asyncio
 import logging
 import signal
+import sqlite3
 import sys
-from typing import Any
+import time
 
 import stamina
 import structlog
-from aiohttp import web
 
-from meter_bridge import __version__
+from meter_bridge import __version__, metrics, web
+from meter_bridge.clock import ClockWatch
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.config import Config, Line
-from meter_bridge.delivery import Delivery
+from meter_bridge.delivery import Delivery, Link
 from meter_bridge.device import Device
-from meter_bridge.erp import ErpClient
+from meter_bridge.erp import ErpClient, Receipt
+from meter_bridge.exchange import Exchange
+from meter_bridge.lease import Lease
 from meter_bridge.line import LineWorker
 from meter_bridge.outbox import Outbox
+from meter_bridge.sd_notify import Notifier
 from meter_bridge.store import Command
 from meter_bridge.transport import ModbusTcp
 
@@ -79,6 +83,9 @@ class Bridge:
     def __init__(self, config: Config):
         self._config = config
         self.outbox = Outbox(config.database)
+        self.lease = Lease(config.fleet.instance if config.fleet else None)
+        self.link, self.clock = Link(), ClockWatch()
+        self.problems: list[str] = []  # beside those of link, disk, lines and clock
         self.workers = [
             LineWorker(
                 line.name,
@@ -87,11 +94,14 @@ class Bridge:
                 self.outbox,
                 settle=line.settle,
                 verify_for=config.verify_for,
+                lease=self.lease,
+                several_masters=line.transport == "modbus_tcp",
             )
             for line in config.lines
         ]
         self._places = {serial: w for w in self.workers for serial in w.devices}
         self.delivery: Delivery | None = None
+        self.exchange: Exchange | None = None
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -120,27 +130,25 @@ class Bridge:
             await self.outbox.close()
 
     async def _run(self, erp: ErpClient) -> None:
-        relays = [
-            serial
-            for worker in self.workers
-            for serial, device in worker.devices.items()
-            if device.profile.relay
-        ]
-        config = self._config.erp
-        self.delivery = Delivery(erp, self.outbox, config, self._submit, relays)
-        await self.delivery.resume()
-        server = await self._serve_health()
+        await self._connect(erp)
+        server = None
+        if self._config.health:
+            server = await web.serve(self, self._config.health)
+        systemd = Notifier()
         log.info("running", version=__version__, meters=len(self._places))
         try:
             async with asyncio.TaskGroup() as group:
                 jobs = [worker.run() for worker in self.workers]
                 jobs += [
                     self.delivery.send_forever(),
-                    self.delivery.commands_forever(),
-                    self.delivery.report_forever(),
+                    self.exchange.commands_forever(),
+                    self.exchange.report_forever(),
+                    self._watch_clock(),
+                    self._tell_systemd(systemd),
                 ]
                 tasks = [group.create_task(job) for job in jobs]
                 await self._stopping.wait()
+                systemd.stopping()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -148,48 +156,71 @@ class Bridge:
                 await server.cleanup()
         log.info("stopped")
 
-    async def health(self) -> dict[str, Any]:
-        """What ``/health`` says; raises :class:`sqlite3.Error` when the outbox is
-        unusable."""
-        counts = await self.outbox.run(CommandStore.counts)
-        lines = {worker.name: worker.status() for worker in self.workers}
-        link = self.delivery.link
-        problems = [f"erp: {link.error}"] if link.error else []
-        for name, line in lines.items():
-            if line["down"]:
-                problems.append(f"line {name}: {line['down']}")
-            problems += [f"meter {serial}: silent" for serial in line["silent"]]
-        return {
-            "status": "degraded" if problems else "ok",
-            "problems": problems,
-            "version": __version__,
-            "erp_last_ok": int(link.last_ok) or None,
-            "outbox": counts,
-            "lines": lines,
-        }
+    async def _connect(self, erp: ErpClient) -> None:
+        """Put together what talks to the ERP, and go on with what was left."""
+        config = self._config.erp
+        self.lease.remember(await self.outbox.run(CommandStore.get, "lease"))
+        self.exchange = Exchange(
+            erp,
+            self.outbox,
+            config,
+            self.link,
+            self.lease,
+            submit=self._submit,
+            reported=self._with_relay,
+            forget=self._forget_commands,
+        )
+        if self.lease.instance is None:
+            await self.exchange.resume()
+        self.delivery = Delivery(erp, self.outbox, config, self.link, self._answered)
 
-    async def _serve_health(self) -> web.AppRunner | None:
-        where = self._config.health
-        if where is None:
-            return None
+    def _with_relay(self) -> list[str]:
+        return [
+            serial
+            for worker in self.workers
+            for serial, device in worker.devices.items()
+            if device.profile.relay
+        ]
 
-        async def answer(_request):
-            try:
-                return web.json_response(await self.health())
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is ill
-                body = {"status": "broken", "problems": [str(error)]}
-                return web.json_response(body, status=503)
+    def _forget_commands(self) -> None:
+        for worker in self.workers:
+            worker.forget_commands()
 
-        site = web.Application()
-        site.router.add_get("/health", answer)
-        runner = web.AppRunner(site, access_log=None)
-        await runner.setup()
+    async def _answered(self, receipt: Receipt, asked: float, heard: float) -> None:
+        ahead = self.clock.against_erp(receipt.server_time, asked, heard)
+        if ahead is not None:
+            await self._clock_step("erp", ahead)
+        await self.exchange.take_commands(receipt.commands)
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            by = self.clock.step()
+            if by is not None:
+                await self._clock_step("monotonic", by)
+
+    async def _clock_step(self, against: str, seconds: float) -> None:
+        """Tell the ERP, the log and the metrics that the clock is not what it was."""
+        metrics.CLOCK_STEPS.labels(against).inc()
+        log.error("clock_step", against=against, seconds=round(seconds, 1))
+        data = {"against": against, "seconds": round(seconds, 1)}
         try:
-            await web.TCPSite(runner, where.host, where.port).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        return runner
+            await self.outbox.run(
+                CommandStore.add_event, int(time.time()), "clock_step", data
+            )
+        except sqlite3.Error as error:
+            metrics.OUTBOX_ERRORS.inc()
+            log.error("outbox_failed", reason=str(error))
+        self.outbox.fresh.set()
+
+    async def _tell_systemd(self, systemd: Notifier) -> None:
+        """Signs of life while event loop and outbox answer, else none."""
+        systemd.ready()
+        while systemd.interval:
+            await self.outbox.run(CommandStore.get, "lease")
+            meters = sum(len(worker.devices) for worker in self.workers)
+            systemd.alive(f"{meters} meters, ERP: {self.link.error or 'ok'}")
+            await asyncio.sleep(systemd.interval)
 
 
 async def run(config: Config) -> None:

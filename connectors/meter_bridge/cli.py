@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 
 from meter_bridge import __version__, app, codec, config, meter_profile
+from meter_bridge.commands_store import CommandStore
 from meter_bridge.erp import ErpClient, ErpError
 from meter_bridge.outbox import AlreadyRunning
-from meter_bridge.store import Store
 from meter_bridge.transport import BusError, ModbusTcp, Refused
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -43,12 +43,12 @@ def _load(path: Path) -> config.Config:
         return fail(error, 2)
 
 
-def _store(path: Path) -> Store:
+def _store(path: Path) -> CommandStore:
     settings = _load(path)
     if not settings.database.exists():
         fail(f"{settings.database} does not exist: the bridge has not run yet")
     try:
-        return Store(settings.database, read_only=True)
+        return CommandStore(settings.database, read_only=True)
     except sqlite3.Error as error:
         return fail(f"{settings.database}: {error}")
 

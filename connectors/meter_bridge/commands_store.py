@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from meter_bridge.store import FINAL, Command, Store
+from meter_bridge.batch_store import BatchStore
+from meter_bridge.store import FINAL, Command
 
 KEEP_S = 30 * 86400
 RELAY_VALUES = ("open", "closed")
@@ -56,8 +57,8 @@ def parse(raw: Any) -> Command:
     )
 
 
-class CommandStore(Store):
-    """:class:`Store` with its commands."""
+class CommandStore(BatchStore):
+    """:class:`BatchStore` with its commands."""
 
     def add_commands(self, commands: Iterable[Command], now: float) -> list[Command]:
         """Keep commands that are new; returns those.
@@ -82,7 +83,7 @@ class CommandStore(Store):
         cursor = self._db.execute(
             "INSERT OR IGNORE INTO command (id, wire_id, serial, kind, value, "
             "generation, expires_at, state, received_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, 'received', ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 command.id,
                 json.dumps(command.wire_id),
@@ -91,10 +92,27 @@ class CommandStore(Store):
                 command.value,
                 command.generation,
                 command.expires_at,
+                command.state,
                 now,
             ),
         )
         return bool(cursor.rowcount)
+
+    def states(self) -> dict[str, tuple[str, int, str | None]]:
+        """By serial: relay as last read back, generation executed, load limit in kW
+        as last read back (None: never)."""
+        rows = self._db.execute("SELECT * FROM meter")
+        return {
+            row["serial"]: (row["relay"], row["generation"], row["load_limit_kw"])
+            for row in rows
+        }
+
+    def forget_unfinished(self) -> None:
+        """Drop the commands without an outcome: another bridge has them now."""
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM command WHERE state IN ('received', 'sending', 'sent')"
+            )
 
     def unfinished(self) -> list[Command]:
         """Commands without an outcome, oldest first (for the time after a start)."""

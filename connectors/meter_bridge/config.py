@@ -53,7 +53,8 @@ class Erp(_Strict):
     send_interval: float = Field(default=0.5, gt=0)
     retry_first: float = Field(default=1, gt=0)
     retry_max: float = Field(default=30, gt=0)
-    batch_max: int = Field(default=5000, ge=1, le=10_000)
+    batch_max: int = Field(default=10_000, ge=1, le=10_000)
+    configuration_interval: float = Field(default=30, gt=0)
 
     @model_validator(mode="after")
     def _one_key(self):
@@ -80,8 +81,17 @@ class Erp(_Strict):
         return key
 
 
+class Fleet(_Strict):
+    """One of several bridges on the same meters, of which one is the master.
+
+    ``instance`` is its name among them, unlike the others'.
+    """
+
+    instance: str = Field(min_length=1, max_length=64)
+
+
 class Health(_Strict):
-    """Where ``/health`` is served."""
+    """Where ``/health`` and ``/metrics`` are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
@@ -133,6 +143,8 @@ class Config(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     health: Health | None = None
+    fleet: Fleet | None = None
+    meters: Literal["file", "erp"] = "file"
     lines: list[Line] = Field(alias="line", min_length=1)
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import stamina
 
-from meter_bridge import __version__
+from meter_bridge import __version__, metrics
 from meter_bridge.config import ConfigError, Erp
 
 
@@ -23,12 +23,20 @@ class Unavailable(ErpError):
     """Unreachable, too slow, busy or broken: the same again later."""
 
 
+class TooSlow(Unavailable):
+    """No answer in time: perhaps it was too much at once."""
+
+
 class Misconfigured(ErpError):
     """Wrong key, database or address: nothing helps but a person."""
 
 
 class RefusedByErp(ErpError):
     """The ERP understood and refused the content; nothing was stored."""
+
+
+class TooLarge(RefusedByErp):
+    """HTTP 413: the same in smaller pieces."""
 
 
 class BadReply(ErpError):
@@ -44,6 +52,16 @@ class Receipt:
     accepted: int = 0
     duplicates: int = 0
     commands: list[Any] = field(default_factory=list)
+    server_time: str | None = None
+
+    def tally(self) -> dict[str, int]:
+        """How many readings of the batch the ERP took as what."""
+        return {
+            "accepted": self.accepted,
+            "duplicate": self.duplicates,
+            "held": len(self.held),
+            "rejected": len(self.rejected),
+        }
 
 
 def _number(value: Any) -> int:
@@ -69,6 +87,7 @@ def receipt(answer: Any, sent: int) -> Receipt:
             accepted=_number(answer.get("accepted")),
             duplicates=_number(answer.get("duplicates")),
             commands=list(answer.get("commands") or []),
+            server_time=answer.get("server_time"),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadReply(f"not an answer to a batch: {answer!r}"[:300]) from error
@@ -99,25 +118,45 @@ class ErpClient:
     async def __aexit__(self, *_):
         await self._session.close()
 
-    async def ingest(self, batch: dict[str, Any]) -> Receipt:
-        """Hand over a batch; raises an :class:`ErpError` unless all is accounted."""
-        answer = await self._patient("ingest", {"batch": batch})
-        return receipt(answer, len(batch["readings"]))
+    async def ingest(self, batch: str, readings: int) -> Receipt:
+        """Hand over a batch, which is JSON text with so many ``readings``.
 
-    async def commands(self, reported: list[dict[str, Any]]) -> list[Any]:
-        """Report the relays' states and fetch commands; raises :class:`ErpError`."""
-        answer = await self._call("commands", {"reported": reported})
+        Raises an :class:`ErpError` unless all of them are accounted for.
+        """
+        answer = await self._patient("ingest", f'{{"batch":{batch}}}')
+        return receipt(answer, readings)
+
+    async def commands(
+        self, reported: list[dict[str, Any]], instance: str | None = None
+    ) -> tuple[list[Any], dict[str, Any] | None]:
+        """Report the relays' states; return the commands, and the lease where this
+        bridge is one of several by the name ``instance``. Raises :class:`ErpError`.
+        """
+        arguments: dict[str, Any] = {"reported": reported}
+        if instance is not None:
+            arguments["instance"] = instance
+        answer = await self._call("commands", arguments)
         if isinstance(answer, dict) and isinstance(answer.get("commands"), list):
-            return answer["commands"]
+            return answer["commands"], answer.get("lease")
         raise BadReply(f"not a list of commands: {answer!r}"[:300])
+
+    async def configuration(self, known: str | None) -> dict[str, Any]:
+        """The gateway's meters as the ERP has them, unless the version is ``known``.
+
+        Raises :class:`ErpError`.
+        """
+        answer = await self._patient("configuration", {"known": known})
+        if isinstance(answer, dict) and isinstance(answer.get("version"), str):
+            return answer
+        raise BadReply(f"not a configuration: {answer!r}"[:300])
 
     async def report(self, results: list[dict[str, Any]]) -> None:
         """Report outcomes of commands; raises :class:`ErpError`."""
         await self._patient("report", {"results": results})
 
-    async def _patient(self, method: str, arguments: dict) -> Any:
+    async def _patient(self, method: str, arguments: dict | str) -> Any:
         attempts = stamina.retry_context(
-            on=Unavailable,
+            on=lambda error: type(error) is Unavailable,  # not what is too slow
             attempts=self._attempts,
             timeout=None,
             wait_initial=0.2,
@@ -128,21 +167,28 @@ class ErpClient:
             with attempt:
                 return await self._call(method, arguments)
 
-    async def _call(self, method: str, arguments: dict) -> Any:
+    async def _call(self, method: str, arguments: dict | str) -> Any:
         url = f"{self._config.url}/json/2/energy.gateway/{method}"
         try:
             headers = {
                 "Authorization": f"bearer {self._config.key()}",
+                "Content-Type": "application/json",
                 "X-Odoo-Database": self._config.database,
             }
         except ConfigError as error:
             raise Misconfigured(str(error)) from error
+        body = arguments if isinstance(arguments, str) else json.dumps(arguments)
         try:
-            async with self._session.post(
-                url, json=arguments, headers=headers, allow_redirects=False
-            ) as got:
-                text = await got.text()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            with metrics.ERP_SECONDS.labels(method).time():
+                async with self._session.post(
+                    url, data=body.encode(), headers=headers, allow_redirects=False
+                ) as got:
+                    text = await got.text()
+        except TimeoutError as error:
+            raise TooSlow(
+                f"{self._config.url}: no answer within {self._config.timeout} s"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(f"{self._config.url}: {reason}") from error
         if got.status != 200:
@@ -164,7 +210,11 @@ class ErpClient:
                 f"HTTP {status}: {self._config.url} has no {method} for database "
                 f"{self._config.database!r}: check erp.url and erp.database: {text}"
             )
-        if status in (408, 409, 425, 429) or status >= 500:
+        if status in (408, 504):
+            return TooSlow(f"HTTP {status}: {text}", _retry_after(got))
+        if status == 413:
+            return TooLarge(f"HTTP {status}: {text}")
+        if status in (409, 425, 429) or status >= 500:
             return Unavailable(f"HTTP {status}: {text}", _retry_after(got))
         return RefusedByErp(f"HTTP {status}: {text}")
 

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from meter_bridge.commands_store import CommandStore
+from meter_bridge import metrics
 from meter_bridge.device import Device, Reading
+from meter_bridge.lease import Lease
 from meter_bridge.store import Command
 from meter_bridge.switching import BusSwitchboard
 from meter_bridge.transport import BusError, LineDown, NoAnswer, Refused
@@ -22,20 +23,34 @@ from meter_bridge.transport import BusError, LineDown, NoAnswer, Refused
 log = structlog.get_logger(__name__)
 PROBE_PATIENCE = 60.0
 LINE_BACKOFF = (0.5, 10.0)
+STAND_BY_S = 0.5
 Step = Callable[[], Awaitable[None]]
 
 
 class LineWorker:
     """Polls the ``devices`` of one line over ``bus`` and executes their commands.
 
-    ``settle`` is the pause in seconds before another device is addressed.
+    ``settle`` is the pause in seconds before another device is addressed;
+    ``several_masters`` says that the line takes another master beside this one.
     """
 
-    def __init__(self, name, bus, devices: list[Device], outbox, *, settle=0.0, **kw):
+    def __init__(
+        self,
+        name,
+        bus,
+        devices: list[Device],
+        outbox,
+        *,
+        settle=0.0,
+        lease: Lease | None = None,
+        several_masters: bool = True,
+        **kw,
+    ):
         self.name = name
         self.devices = {device.serial: device for device in devices}
         self.last_answer = 0.0  # epoch seconds
         self.down = ""
+        self._lease, self._several_masters = lease or Lease(), several_masters
         self._bus, self._outbox = bus, outbox
         self._settle, self._addressed = settle, None
         self._board = BusSwitchboard(bus, outbox, self.devices, self._now, **kw)
@@ -50,6 +65,10 @@ class LineWorker:
         """Take a command for one of the line's meters."""
         self._board.submit(command)
         self._wake.set()
+
+    def forget_commands(self) -> None:
+        """Another bridge is the master now: its commands are not this one's."""
+        self._board.forget()
 
     def status(self) -> dict:
         """For ``/health``: which meters are silent, when anything answered last."""
@@ -101,8 +120,10 @@ class LineWorker:
 
     def _next(self) -> tuple[Step | None, float]:
         """The most urgent step, or how many seconds there is nothing to do."""
-        if self._board.waiting:
+        if self._board.waiting and self._lease.may_switch:
             return self._board.execute, 0
+        if not self._lease.may_read(self._several_masters):
+            return None, STAND_BY_S
         now = self._now()
         check = self._board.next_verification()
         if check and check.due <= now:
@@ -110,6 +131,8 @@ class LineWorker:
         if self._reading:
             return self._read_block, 0
         wait = check.due - now if check else 3600.0
+        if self._board.waiting:  # for the lease
+            wait = min(wait, STAND_BY_S)
         device = self._most_urgent(now)
         if device.due > now:
             return None, min(wait, device.due - now)
@@ -168,6 +191,7 @@ class LineWorker:
 
     async def _silent(self, device: Device, error: BusError) -> None:
         self._reading = None
+        metrics.POLLS.labels(self.name, "missed").inc()
         device.schedule(self._now())
         device.missed(self._now(), str(error))
         await self._board.done_reading(device, None)
@@ -180,8 +204,8 @@ class LineWorker:
             await self._board.done_reading(device, None)
             return
         poll = reading.result()
-        await self._outbox.run(CommandStore.add_poll, poll)
-        self._outbox.fresh.set()
+        metrics.POLLS.labels(self.name, "ok").inc()
+        await self._outbox.keep(poll)
         await self._board.done_reading(device, poll.register)
 
     async def _probe(self, device: Device) -> None:

@@ -2,12 +2,21 @@
 
 import asyncio
 import fcntl
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from meter_bridge import metrics
 from meter_bridge.commands_store import CommandStore
+from meter_bridge.store import Poll
+
+log = structlog.get_logger(__name__)
+SAY_AGAIN_S = 60.0
 
 
 class AlreadyRunning(RuntimeError):
@@ -27,6 +36,7 @@ class Outbox:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._store: CommandStore | None = None
         self._lock = None
+        self.full = ""  # why a reading cannot be kept now
         self.fresh = asyncio.Event()  # something to send came in
         self.outcomes = asyncio.Event()  # a command has an outcome
 
@@ -50,6 +60,36 @@ class Outbox:
         self._pool.shutdown()
         if self._lock:
             self._lock.close()
+
+    async def keep(self, poll: Poll) -> None:
+        """Keep ``poll``; returns when it is on the disk, however long that takes.
+
+        A full disk stops the caller here: what it has read is not lost, and what it
+        would have to acknowledge stays unacknowledged. :attr:`full` says so.
+        """
+        said = 0.0
+        while True:
+            try:
+                stored = await self.run(CommandStore.add_poll, poll)
+            except sqlite3.Error as error:
+                metrics.OUTBOX_ERRORS.inc()
+                self.full = f"{self._path}: {error}"
+                if time.monotonic() > said:
+                    said = time.monotonic() + SAY_AGAIN_S
+                    log.critical(
+                        "outbox_write_failed",
+                        reason=self.full,
+                        meter=poll.serial,
+                        then="nothing is read or acknowledged until it works",
+                    )
+                await asyncio.sleep(1)
+            else:
+                if self.full:
+                    log.warning("outbox_works_again", was=self.full)
+                self.full = ""
+                metrics.READINGS_COMMITTED.inc(stored)
+                self.fresh.set()
+                return
 
     async def run(self, method: Callable[..., Any], *args: Any) -> Any:
         """Call ``method(store, *args)`` in the owning thread."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from meter_bridge import metrics
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.device import Device
 from meter_bridge.store import Command
@@ -58,6 +59,11 @@ class Switchboard:
             self._await_read_back(command, device, 0, "found after a restart")
         else:
             self._waiting.append(command)
+
+    def forget(self) -> None:
+        """Drop all commands; nobody is told an outcome."""
+        self._waiting.clear()
+        self._verifying.clear()
 
     @property
     def waiting(self) -> bool:
@@ -152,14 +158,16 @@ class Switchboard:
             item.tries += 1
             item.due = self._clock() + share * self._patience(item.device)
             return
-        await self._finish(item.command, outcome, observed, item.detail)
-        self._verifying.remove(item)
+        if item in self._verifying:  # else it was forgotten meanwhile
+            await self._finish(item.command, outcome, observed, item.detail)
+            self._verifying.remove(item)
 
     async def _finish(self, command: Command, outcome, observed, detail: str) -> None:
         at = int(time.time())
         await self._outbox.run(
             CommandStore.finish, command, outcome, observed, at, detail
         )
+        metrics.COMMANDS.labels(command.kind, outcome).inc()
         self._outbox.outcomes.set()
         self._outbox.fresh.set()
         log.info(

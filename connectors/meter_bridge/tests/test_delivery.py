@@ -9,6 +9,7 @@ import sys
 import pytest
 from conftest import config_of, running_bridge, toml_of, until
 
+from meter_bridge import web
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.erp import BadReply, receipt
 
@@ -52,24 +53,24 @@ async def test_a_wrong_key_is_named_and_nothing_is_lost(plant, erp, tmp_path):
     more = {"api_key": None, "api_key_file": str(key)}
     config = config_of(plant, erp.url, tmp_path, erp=more)
     async with running_bridge(config) as bridge:
-        await until(lambda: bridge.delivery.link.error)
-        assert "API key" in bridge.delivery.link.error
-        assert str(key) in bridge.delivery.link.error
+        await until(lambda: bridge.link.error)
+        assert "API key" in bridge.link.error
+        assert str(key) in bridge.link.error
         before = 0
         while before < 4:
             before = (await waiting(bridge))["reading"]
             await asyncio.sleep(0.05)
-        assert (await bridge.health())["status"] == "degraded"
+        assert (await web.health(bridge))["status"] == "degraded"
         assert not erp.rows
         key.write_text("good")
         await until(lambda: len(erp.rows) >= before)
-        await until(lambda: not bridge.delivery.link.error)
+        await until(lambda: not bridge.link.error)
 
 
 async def test_a_wrong_address_loses_nothing(plant, erp, tmp_path):
     config = config_of(plant, erp.url + "/nowhere", tmp_path)
     async with running_bridge(config) as bridge:
-        await until(lambda: "erp.url" in bridge.delivery.link.error)
+        await until(lambda: "erp.url" in bridge.link.error)
         await asyncio.sleep(0.3)
         counts = await waiting(bridge)
         assert counts["reading"] >= 3
@@ -109,7 +110,7 @@ async def test_the_backlog_of_an_outage_arrives_whole(plant, erp, tmp_path):
     async with running_bridge(config) as bridge:
         while (await waiting(bridge))["reading"] < 6:
             await asyncio.sleep(0.05)
-        assert "readings" not in bridge.delivery.link.error
+        assert "readings" not in bridge.link.error
     stored = CommandStore(config.database)
     backlog = stored.counts()["reading"]
     stored.close()

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from conftest import config_of, meter, plant_config, running_bridge, until
 
+from meter_bridge import web
 from meter_bridge.simulator.running import RunningPlant
 
 
@@ -53,7 +54,7 @@ async def test_a_dead_meter_does_not_stall_the_others(erp, tmp_path):
         async with running_bridge(config_of(plant, erp.url, tmp_path)) as bridge:
             (worker,) = bridge.workers
             await until(lambda: worker.status()["silent"] == ["M3"])
-            health = await bridge.health()
+            health = await web.health(bridge)
             assert "meter M3: silent" in health["problems"]
             others = ("M1", "M2", "M8")
             have = {serial: len(erp.registers(serial)) for serial in others}
