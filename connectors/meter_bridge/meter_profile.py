@@ -18,10 +18,14 @@ from meter_bridge.wire.base_profile import (
     TELEMETRY,
     Access,
     BaseProfile,
+    BaseValue,
     ProfileError,
     Strict,
     explain,
 )
+from meter_bridge.wire.dlms_profile import DlmsProfile
+from meter_bridge.wire.dlt645_profile import Dlt645Profile
+from meter_bridge.wire.mbus_profile import MBusProfile
 
 __all__ = ["ENERGY_UNITS", "POWER_UNITS", "TELEMETRY", "ProfileError", "explain"]
 Function = Literal[3, 4]
@@ -35,17 +39,15 @@ class Read(NamedTuple):
     count: int
 
 
-class Value(Strict):
+class Value(BaseValue):
     """One quantity: where it stands and how it is written."""
 
     address: int = Field(ge=0, le=0xFFFF)
     type: Literal["uint16", "int16", "uint32", "int32", "uint64", "int64", "float32"]
-    unit: str
     scale: Decimal = Decimal(1)
     resolution: Decimal | None = Field(default=None, gt=0)
     function: Function | None = None
     word_order: Literal["big", "little"] | None = None
-    apply: tuple[Literal["ct", "pt"], ...] = ()
     invalid: tuple[int, ...] = ()
     rollover: Decimal | None = Field(default=None, gt=0)
 
@@ -246,10 +248,8 @@ class Profile(BaseProfile):
         value = self.values[name]
         order = value.word_order or self.word_order
         raw = codec.decode(words, value.type, order, value.invalid)
-        result = codec.scaled(raw, value.scale, value.resolution)
-        for ratio in value.apply:
-            result = codec.scaled(result, ct if ratio == "ct" else pt)
-        return result
+        amount = codec.scaled(raw, value.scale, value.resolution)
+        return value.with_ratios(amount, ct, pt)
 
     def encode(self, name: str, amount: Decimal) -> list[int]:
         """Registers of ``amount`` (profile's unit, before CT × PT), rolled over."""
@@ -270,18 +270,30 @@ def _words(answers, function: int, address: int, count: int) -> list[int] | None
     return None
 
 
-def parse(text: str, origin: str) -> Profile:
+PROTOCOLS: dict[str, type[BaseProfile]] = {
+    "modbus": Profile,
+    "mbus": MBusProfile,
+    "dlt645": Dlt645Profile,
+    "dlms": DlmsProfile,
+}
+
+
+def parse(text: str, origin: str) -> BaseProfile:
     """Read a profile from TOML ``text``; :class:`ProfileError` names ``origin``."""
     try:
         data = tomllib.loads(text, parse_float=Decimal)
-        return Profile.model_validate(data)
+        protocol = data.get("protocol", "modbus")
+        if protocol not in PROTOCOLS:
+            known = ", ".join(PROTOCOLS)
+            raise ProfileError(f"{origin}: protocol: {protocol!r}, known: {known}")
+        return PROTOCOLS[protocol].model_validate(data)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{origin}: not TOML: {error}") from error
     except ValidationError as error:
         raise ProfileError(f"{origin}: {explain(error)}") from error
 
 
-def load_file(path: Path) -> Profile:
+def load_file(path: Path) -> BaseProfile:
     """Read the profile file ``path``; raises :class:`ProfileError`."""
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
@@ -297,7 +309,7 @@ def names() -> list[str]:
 
 
 @cache
-def load(name: str, folder: Path | None = None) -> Profile:
+def load(name: str, folder: Path | None = None) -> BaseProfile:
     """Return profile ``name``, from the site's own ``folder`` first.
 
     Raises :class:`ProfileError` with the list of known names.

@@ -13,7 +13,6 @@ computes it from the line, so that the least cost is the least time on the wire.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-
 OVERHEAD_CHARACTERS = 13  # request of 8 bytes, answer of 5 and the registers
 
 

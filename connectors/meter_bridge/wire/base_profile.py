@@ -33,6 +33,19 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class BaseValue(Strict):
+    """What every quantity has: a unit, and transformer ratios that multiply it."""
+
+    unit: str
+    apply: tuple[Literal["ct", "pt"], ...] = ()
+
+    def with_ratios(self, amount: Decimal, ct: Decimal, pt: Decimal) -> Decimal:
+        """``amount`` after CT × PT, exact."""
+        for ratio in self.apply:
+            amount = codec.scaled(amount, ct if ratio == "ct" else pt)
+        return amount
+
+
 class Access(Strict):
     """What a meter wants to know before it obeys; not every protocol uses each.
 
@@ -97,6 +110,12 @@ class BaseProfile(Strict):
         one 16-bit register.
         """
         raise NotImplementedError
+
+    def _wanted(self, names) -> list[str]:
+        """The register first, then the values ``names`` (all when None)."""
+        first = self.register_value
+        rest = [n for n in self.values if names is None or n in names]
+        return [first, *(name for name in rest if name != first)]
 
     def probe(self) -> tuple:
         """The short request that finds out whether the meter is there."""

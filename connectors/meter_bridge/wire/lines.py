@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 from meter_bridge import planner
 from meter_bridge.transport import ModbusTcp
 from meter_bridge.wire.base_profile import REQUEST_COST
+from meter_bridge.wire.dlt645_bus import Dlt645Bus
 from meter_bridge.wire.link import Link, SerialLink, TcpLink, Timing
+from meter_bridge.wire.mbus_bus import MBusBus
 from meter_bridge.wire.rtu import RtuBus
 
 
@@ -92,4 +94,15 @@ def bus_of(line) -> Any:
     return BUSES[TRANSPORTS[line.transport].protocol](link_of(line))
 
 
-BUSES = {"modbus": RtuBus}
+def _dlms_bus(link: Link):
+    from meter_bridge.wire.dlms import DlmsBus  # the extra may not be installed
+
+    return DlmsBus(link)
+
+
+BUSES = {
+    "modbus": RtuBus,
+    "mbus": MBusBus,
+    "dlt645": Dlt645Bus,
+    "dlms": _dlms_bus,
+}

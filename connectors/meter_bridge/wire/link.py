@@ -67,6 +67,7 @@ class Link:
         self._transport: asyncio.Transport | None = None
         self._connection = _Connection()
         self._quiet_until = 0.0
+        self.opened = 0  # how many connections there have been
 
     async def _open(self, connection: _Connection) -> asyncio.Transport:
         raise NotImplementedError
@@ -81,6 +82,7 @@ class Link:
         if self._transport is None:
             self._connection = _Connection()
             self._transport = await self._open(self._connection)
+            self.opened += 1
         free = max(self._quiet_until, self._connection.heard + self.timing.gap)
         wait = free - asyncio.get_running_loop().time()
         if wait > 0:
