@@ -1,6 +1,7 @@
 """The running bridge: lines, delivery and health in one event loop."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 import sqlite3
@@ -13,17 +14,18 @@ import structlog
 from meter_bridge import __version__, metrics, web
 from meter_bridge.clock import ClockWatch
 from meter_bridge.commands_store import CommandStore
-from meter_bridge.config import Config, Line
+from meter_bridge.config import Config, Line, Meter
 from meter_bridge.delivery import Delivery, Link
 from meter_bridge.device import Device
 from meter_bridge.erp import ErpClient, Receipt
 from meter_bridge.exchange import Exchange
 from meter_bridge.lease import Lease
 from meter_bridge.line import LineWorker
+from meter_bridge.meter_list import MeterList
 from meter_bridge.outbox import Outbox
 from meter_bridge.sd_notify import Notifier
 from meter_bridge.store import Command
-from meter_bridge.transport import ModbusTcp
+from meter_bridge.wire.lines import bus_of, request_cost_of
 
 log = structlog.get_logger(__name__)
 
@@ -48,23 +50,12 @@ def set_up_logs(config: Config) -> None:
     )
 
 
-def bus_of(line: Line) -> ModbusTcp:
-    """The transport of a configured line, not yet connected."""
-    return ModbusTcp(
-        line.host,
-        line.port,
-        rtu=line.transport == "rtu_over_tcp",
-        timeout=line.timeout,
-        quiet=line.quiet_after_timeout,
-    )
-
-
 def devices_of(config: Config, line: Line) -> list[Device]:
     """The meters of a configured line."""
     return [
         Device(
             serial=meter.serial,
-            address=meter.device,
+            address=line.station(config.profile(meter), meter),
             profile=config.profile(meter),
             interval=meter.poll_interval or config.poll_interval,
             telemetry_interval=config.telemetry_interval,
@@ -72,6 +63,7 @@ def devices_of(config: Config, line: Line) -> list[Device]:
             pt=meter.pt,
             backoff_first=line.backoff_first,
             backoff_max=line.backoff_max,
+            request_cost=request_cost_of(line),
         )
         for meter in line.meters
     ]
@@ -99,14 +91,38 @@ class Bridge:
             )
             for line in config.lines
         ]
-        self._places = {serial: w for w in self.workers for serial in w.devices}
+        self._find_places()
         self.delivery: Delivery | None = None
         self.exchange: Exchange | None = None
+        self.meter_list: MeterList | None = None
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """Ask the bridge to finish; what is in the outbox stays there."""
         self._stopping.set()
+
+    def _find_places(self) -> None:
+        self._places = {serial: w for w in self.workers for serial in w.devices}
+
+    async def apply(
+        self, meters: dict[str, list[Meter]], problems: list[str] | None = None
+    ) -> None:
+        """Have these meters, by line, from now on.
+
+        Between two steps of every line: a meter that moves is never on two lines,
+        and its commands go with it. Those of a meter that went fail.
+        """
+        released: list[Command] = []
+        async with contextlib.AsyncExitStack() as turns:
+            for worker in self.workers:
+                await turns.enter_async_context(worker.turn)
+            for line, worker in zip(self._config.lines, self.workers, strict=True):
+                line.meters = meters[line.name]
+                released += worker.replace(devices_of(self._config, line))
+            self._find_places()
+            for command in released:
+                await self.exchange.hand_over(command)
+        self.problems = problems or []
 
     def _submit(self, command: Command) -> bool:
         worker = self._places.get(command.serial)
@@ -141,11 +157,13 @@ class Bridge:
                 jobs = [worker.run() for worker in self.workers]
                 jobs += [
                     self.delivery.send_forever(),
-                    self.exchange.commands_forever(),
+                    self._commands_forever(),
                     self.exchange.report_forever(),
                     self._watch_clock(),
                     self._tell_systemd(systemd),
                 ]
+                if self.meter_list:
+                    jobs.append(self.meter_list.refresh_forever())
                 tasks = [group.create_task(job) for job in jobs]
                 await self._stopping.wait()
                 systemd.stopping()
@@ -170,9 +188,18 @@ class Bridge:
             reported=self._with_relay,
             forget=self._forget_commands,
         )
+        if self._config.meters == "erp":
+            arguments = self.outbox, self._config, self.link, self.apply
+            self.meter_list = MeterList(erp, *arguments)
+            await self.meter_list.restore()
         if self.lease.instance is None:
             await self.exchange.resume()
         self.delivery = Delivery(erp, self.outbox, config, self.link, self._answered)
+
+    async def _commands_forever(self) -> None:
+        if self.meter_list:  # no command fails for a meter that is still to come
+            await self.meter_list.known.wait()
+        await self.exchange.commands_forever()
 
     def _with_relay(self) -> list[str]:
         return [

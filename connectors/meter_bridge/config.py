@@ -3,14 +3,11 @@
 import os
 import tomllib
 from contextvars import ContextVar
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -23,6 +20,8 @@ from pydantic_settings import (
 )
 
 from meter_bridge import meter_profile
+from meter_bridge.wire.base_profile import BaseProfile
+from meter_bridge.wire.line_config import Line, Meter, Strict
 
 _FILE: ContextVar[dict[str, Any]] = ContextVar("config_file")
 
@@ -37,11 +36,7 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-
-class Erp(_Strict):
+class Erp(Strict):
     """Where readings go. Times in seconds."""
 
     url: Annotated[str, AfterValidator(_web_address)]
@@ -81,7 +76,7 @@ class Erp(_Strict):
         return key
 
 
-class Fleet(_Strict):
+class Fleet(Strict):
     """One of several bridges on the same meters, of which one is the master.
 
     ``instance`` is its name among them, unlike the others'.
@@ -90,37 +85,11 @@ class Fleet(_Strict):
     instance: str = Field(min_length=1, max_length=64)
 
 
-class Health(_Strict):
+class Health(Strict):
     """Where ``/health`` and ``/metrics`` are served."""
 
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
-
-
-class Meter(_Strict):
-    """One meter on a line. ``poll_interval`` in seconds."""
-
-    serial: str = Field(min_length=1)
-    profile: str
-    device: int = Field(ge=1, le=247)
-    ct: Decimal = Field(default=Decimal(1), gt=0)
-    pt: Decimal = Field(default=Decimal(1), gt=0)
-    poll_interval: float | None = Field(default=None, gt=0)
-
-
-class Line(_Strict):
-    """One line with its meters: one worker, one master. Times in seconds."""
-
-    name: str = Field(min_length=1)
-    transport: Literal["modbus_tcp", "rtu_over_tcp"] = "modbus_tcp"
-    host: str
-    port: int = Field(ge=0, le=65535)
-    timeout: float = Field(default=1, gt=0)
-    quiet_after_timeout: float | None = Field(default=None, ge=0)
-    settle: float = Field(default=0, ge=0)
-    backoff_first: float = Field(default=5, gt=0)
-    backoff_max: float = Field(default=300, gt=0)
-    meters: list[Meter] = Field(alias="meter", min_length=1)
 
 
 class Config(BaseSettings):
@@ -156,24 +125,33 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self):
         for line in self.lines:  # ports may be given relative to port_base
+            if line.port is None:
+                continue
             line.port += self.port_base
             if not 1 <= line.port <= 65535:
                 raise ValueError(f"line {line.name}: port {line.port} does not exist")
         self._unique("line.name", [line.name for line in self.lines])
-        places = [f"{line.host}:{line.port}" for line in self.lines]
+        places = [line.place for line in self.lines]
         self._unique("line: two masters on one line at", places)
         serials = [meter.serial for line in self.lines for meter in line.meters]
         self._unique("line.meter.serial", serials)
         for line in self.lines:
-            devices = [str(meter.device) for meter in line.meters]
-            self._unique(f"line {line.name}: device", devices)
-            for meter in line.meters:
-                self._check_profile(line, meter)
+            if bool(line.meters) == (self.meters == "erp"):
+                need = "none, because" if line.meters else "at least one, unless"
+                text = f'line.meter: {need} meters = "erp"'
+                raise ValueError(f"line {line.name}: {text}")
+            self.check_line(line.name, line.meters)
         return self
 
-    def _check_profile(self, line: Line, meter: Meter):
+    def check_line(self, name: str, meters: list[Meter]) -> None:
+        """Raise :class:`ValueError` unless these meters can hang on line ``name``."""
+        line = next(line for line in self.lines if line.name == name)
+        devices = [self._station(line, meter) for meter in meters]
+        self._unique(f"line {line.name}: device", devices)
+
+    def _station(self, line: Line, meter: Meter) -> str:
         try:
-            self.profile(meter)
+            return str(line.station(self.profile(meter), meter))
         except meter_profile.ProfileError as error:
             key = f"line {line.name}: meter {meter.serial}: profile"
             raise ValueError(f"{key}: {error}") from error
@@ -184,7 +162,7 @@ class Config(BaseSettings):
             if values.count(value) > 1:
                 raise ValueError(f"{key} {value!r} is given twice")
 
-    def profile(self, meter: Meter) -> meter_profile.Profile:
+    def profile(self, meter: Meter) -> BaseProfile:
         """The profile of ``meter``; raises :class:`meter_profile.ProfileError`."""
         return meter_profile.load(meter.profile, self.profile_dir)
 
@@ -223,10 +201,12 @@ def load(path: Path) -> Config:
 
 def _anchor(data: dict[str, Any], folder: Path) -> None:
     erp = data.get("erp")
+    lines = data.get("line")
     for table, key in (
         (data, "state_dir"),
         (data, "profile_dir"),
         (erp, "api_key_file"),
+        *((line, "password_file") for line in lines or [] if isinstance(lines, list)),
     ):
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = str(folder / table[key])

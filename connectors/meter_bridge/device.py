@@ -1,7 +1,7 @@
 """One meter on a line: when to read it next, what is being read, how it is."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +38,12 @@ class Device:
     misses: int = 0
     read_now: list[Command] = field(default_factory=list)
 
+    def same_as(self, other: "Device | None") -> bool:
+        """Whether ``other`` is the same meter, read in the same way."""
+        return other is not None and all(
+            getattr(self, name) == getattr(other, name) for name in _SETTINGS
+        )
+
     @property
     def dead(self) -> bool:
         """Whether it missed so often that it is only probed."""
@@ -64,6 +70,10 @@ class Device:
     def schedule(self, now: float) -> None:
         """Next poll one interval after the last due time, never in the past."""
         self.due = max(self.due + self.interval, now)
+
+
+_STATE = {"due", "telemetry_due", "misses", "read_now"}
+_SETTINGS = [item.name for item in fields(Device) if item.name not in _STATE]
 
 
 @dataclass

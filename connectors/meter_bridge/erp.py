@@ -147,7 +147,8 @@ class ErpClient:
         """
         answer = await self._patient("configuration", {"known": known})
         if isinstance(answer, dict) and isinstance(answer.get("version"), str):
-            return answer
+            if isinstance(answer.get("meters", []), list):
+                return answer
         raise BadReply(f"not a configuration: {answer!r}"[:300])
 
     async def report(self, results: list[dict[str, Any]]) -> None:

@@ -115,9 +115,11 @@ class Exchange:
         )
         self._outbox.outcomes.set()
         for command in fresh:
-            await self._hand_over(command, reasons.get(command.id))
+            await self.hand_over(command, reasons.get(command.id))
 
-    async def _hand_over(self, command: Command, reason: str | None) -> None:
+    async def hand_over(self, command: Command, reason: str | None = None) -> None:
+        """Give a command to its meter's line, or fail it: for ``reason``, or because
+        there is no such meter."""
         if reason is None and self._submit(command):
             return
         reason = reason or "this bridge has no such meter"
@@ -142,7 +144,7 @@ class Exchange:
         await self._outbox.run(CommandStore.put, RESUMED, term)
         self._lease.resumed = term
         for command in await self._outbox.run(CommandStore.unfinished):
-            await self._hand_over(command, None)
+            await self.hand_over(command, None)
 
     # -- outcomes ---------------------------------------------------------------
     async def report_forever(self) -> None:

@@ -56,6 +56,8 @@ class LineWorker:
         self._board = BusSwitchboard(bus, outbox, self.devices, self._now, **kw)
         self._reading: Reading | None = None
         self._wake = asyncio.Event()
+        self._failures = 0
+        self.turn = asyncio.Lock()  # held during a step
 
     @staticmethod
     def _now() -> float:
@@ -80,27 +82,52 @@ class LineWorker:
             "last_answer": int(self.last_answer) or None,
         }
 
+    def replace(self, devices: list[Device]) -> list[Command]:
+        """Have these meters from now on. To be called with :attr:`turn` held.
+
+        A meter that is the same as before keeps its place in the schedule. A read in
+        progress is finished. Returns the unfinished commands of meters that went or
+        changed; what may have been written is to be read back where they are now.
+        """
+        released, new = [], {device.serial: device for device in devices}
+        for serial, old in self.devices.items():
+            if old.same_as(new.get(serial)):
+                new[serial] = old
+                continue
+            released += self._board.release(serial) + old.read_now
+            old.read_now = []
+        self.devices.clear()
+        self.devices.update(new)
+        self._wake.set()
+        return released
+
     async def run(self) -> None:
         """Work until cancelled. Errors of line, meters and disk never end it."""
-        failures = 0
         me = asyncio.current_task()
         try:
             while not me.cancelling():  # a library may swallow a cancellation
-                step, wait = self._next()
-                if step is None:
-                    await self._sleep(wait)
-                    continue
-                try:
-                    await step()
-                    failures = 0
-                except LineDown as error:
-                    await self._line_down(error, failures)
-                    failures += 1
-                except sqlite3.Error as error:
-                    log.error("outbox_write_failed", line=self.name, reason=str(error))
-                    await asyncio.sleep(1)
+                async with self.turn:
+                    pause = await self._step()
+                if pause:
+                    await self._sleep(pause)
         finally:
             self._bus.close()
+
+    async def _step(self) -> float:
+        """Do what is most urgent; returns the seconds to wait before the next."""
+        step, wait = self._next()
+        if step is None:
+            return wait
+        try:
+            await step()
+        except LineDown as error:
+            return self._line_down(error)
+        except sqlite3.Error as error:
+            metrics.OUTBOX_ERRORS.inc()
+            log.error("outbox_write_failed", line=self.name, reason=str(error))
+            return 1
+        self._failures = 0
+        return 0
 
     async def _sleep(self, seconds: float) -> None:
         self._wake.clear()
@@ -110,13 +137,15 @@ class LineWorker:
         except TimeoutError:
             pass
 
-    async def _line_down(self, error: LineDown, failures: int) -> None:
+    def _line_down(self, error: LineDown) -> float:
         self._reading = None
         if not self.down:
             log.warning("line_down", line=self.name, reason=str(error))
         self.down = str(error)
         first, most = LINE_BACKOFF
-        await self._sleep(min(first * 2 ** min(failures, 10), most))
+        wait = min(first * 2 ** min(self._failures, 10), most)
+        self._failures += 1
+        return wait
 
     def _next(self) -> tuple[Step | None, float]:
         """The most urgent step, or how many seconds there is nothing to do."""
@@ -133,6 +162,8 @@ class LineWorker:
         wait = check.due - now if check else 3600.0
         if self._board.waiting:  # for the lease
             wait = min(wait, STAND_BY_S)
+        if not self.devices:
+            return None, wait
         device = self._most_urgent(now)
         if device.due > now:
             return None, min(wait, device.due - now)

@@ -6,7 +6,7 @@ to write and how to read back there. :class:`BusSwitchboard` does it on a line.
 
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -59,6 +59,15 @@ class Switchboard:
             self._await_read_back(command, device, 0, "found after a restart")
         else:
             self._waiting.append(command)
+
+    def release(self, serial: str) -> list[Command]:
+        """Take out a meter's commands; what was written says ``sent``."""
+        written = [v.command for v in self._verifying if v.command.serial == serial]
+        result = [c for c in self._waiting if c.serial == serial]
+        result += [replace(command, state="sent") for command in written]
+        self._waiting = [c for c in self._waiting if c.serial != serial]
+        self._verifying = [v for v in self._verifying if v.command.serial != serial]
+        return result
 
     def forget(self) -> None:
         """Drop all commands; nobody is told an outcome."""

@@ -37,6 +37,10 @@ class FakeErp:
         self.commands, self.results, self.reported, self.events = [], [], [], []
         self.with_ingest, self.report_status, self.headers = [], 200, {}
         self.telemetry = []
+        self.meters, self.version, self.asked = [], "1", []
+        self.holder, self.since, self.until, self.lease_s = None, 0, 0.0, 1.5
+        self.given, self.handed = set(), set()
+        self.server_time = None
 
     async def start(self):
         app = web.Application(client_max_size=10**8)
@@ -58,8 +62,36 @@ class FakeErp:
         return await getattr(self, "_" + request.match_info["method"])(body)
 
     async def _commands(self, body):
+        lease = self._lend(body.get("instance"))
+        if lease and lease["holder"] != body["instance"]:
+            return web.json_response({"commands": [], "lease": lease})
         self.reported = body["reported"]
-        return web.json_response({"commands": self.commands})
+        handed = [{**c, "read_back": c["id"] in self.handed} for c in self.commands]
+        if lease:
+            self.given |= {command["id"] for command in self.commands}
+        answer = handed if lease else self.commands
+        return web.json_response({"commands": answer, "lease": lease})
+
+    def _lend(self, instance):
+        """The lease as the ERP grants it; a new holder gets what was handed over
+        before with ``read_back``."""
+        if instance is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        if self.holder != instance and now >= self.until:
+            self.holder, self.since = instance, self.since + 1
+            self.handed = set(self.given)
+        if self.holder == instance:
+            self.until = now + self.lease_s
+        left = max(self.until - now, 0)
+        return {"holder": self.holder, "since": str(self.since), "seconds": left}
+
+    async def _configuration(self, body):
+        self.asked.append(body["known"])
+        answer = {"version": self.version}
+        if body["known"] != self.version:
+            answer["meters"] = self.meters
+        return web.json_response(answer)
 
     async def _report(self, body):
         if self.report_status != 200:
@@ -104,6 +136,7 @@ class FakeErp:
         self.events += batch.get("events", [])
         self.telemetry += batch.get("telemetry", [])
         answer["commands"], self.with_ingest = self.with_ingest, []
+        answer["server_time"] = self.server_time
         self.answers[batch["uid"]] = answer
         return answer
 
