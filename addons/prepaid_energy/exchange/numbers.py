@@ -6,6 +6,8 @@ float, whose shortest text is what was typed, up to 15 significant digits.
 
 from decimal import Decimal
 
+from odoo.tools import float_repr, float_round
+
 SIGNIFICANT = 15
 
 
@@ -29,4 +31,8 @@ def plain(value):
 def storable(value, digits):
     """Whether a Decimal fits a Float field of ``digits`` decimals unchanged."""
     _sign, figures, exponent = value.normalize().as_tuple()
-    return -exponent <= digits and len(figures) + max(exponent, 0) <= SIGNIFICANT
+    if -exponent > digits or len(figures) + max(exponent, 0) > SIGNIFICANT:
+        return False
+    # a large number of many decimals changes when the ORM rounds it
+    stored = float_repr(float_round(float(value), precision_digits=digits), digits)
+    return exact(float(stored), digits) == value

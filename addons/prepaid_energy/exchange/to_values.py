@@ -76,8 +76,8 @@ class VersionReader:
         if not storable(number, digits):
             raise UserError(
                 self.env._(
-                    "%(path)s: %(number)s has more than %(digits)s decimals or 15 "
-                    "digits, which Odoo does not keep.",
+                    "%(path)s: %(number)s has more than %(digits)s decimals or about "
+                    "15 digits, which Odoo does not keep.",
                     path=path,
                     number=value,
                     digits=digits,

@@ -12,11 +12,11 @@ from decimal import Decimal
 try:
     from ..rating import TariffError, compile_tariff
     from ..rating.exact import plain
-    from ..rating.parse import shown
+    from ..rating.parse import printable, shown
 except ImportError:  # the packages are top-level ones where there is no Odoo
     from rating import TariffError, compile_tariff
     from rating.exact import plain
-    from rating.parse import shown
+    from rating.parse import printable, shown
 
 from .urdb_source import (
     EXACT,
@@ -90,7 +90,7 @@ def _converted(item) -> UrdbRate:
     source = Source(item)
     identity = source.get("_id")
     oid = identity.get("$oid") if isinstance(identity, dict) else identity
-    label = source.text("label") or (oid if isinstance(oid, str) else "")
+    label = source.text("label") or printable(oid if isinstance(oid, str) else "")
     name = source.text("name") or label
     if not name:
         raise UrdbError(source.key("name"), "is missing")

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 try:
-    from ..rating.parse import shown
+    from ..rating.parse import printable, shown
 except ImportError:  # the packages are top-level ones where there is no Odoo
-    from rating.parse import shown
+    from rating.parse import printable, shown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DECIMALS = 10  # what a price in Odoo keeps
@@ -104,7 +104,7 @@ class Source:
         """A text value, "" for None."""
         if value is not None and not isinstance(value, str):
             raise UrdbError(key, f"must be text, not {shown(value)}")
-        return (value or "").strip()
+        return printable(value or "")
 
     def number(self, value, key: str) -> Decimal:
         """A JSON number as an exact Decimal (None is zero)."""
@@ -209,7 +209,7 @@ def leftovers(source: Source) -> None:
             continue
         text = f"Not mapped: {LOST.get(name, 'this field')}, {shown(value)}."
         if isinstance(value, str) and name.endswith(("comments", "description")):
-            text = f"Read the text: {' '.join(value.split())}"[:200]
+            text = f"Read the text: {printable(value)}"[:200]
         elif name == "servicetype":
             if isinstance(value, str) and value.lower() == "bundled":
                 continue

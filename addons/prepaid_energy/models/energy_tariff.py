@@ -246,8 +246,15 @@ class EnergyTariff(models.Model):
         return draft.action_open()
 
     def action_export(self):
-        """Download the tariff document."""
+        """Download the tariff document.
+
+        :raise UserError: no version is in force, so there is nothing to write down.
+        """
         self.ensure_one()
+        if not self._in_force():
+            raise UserError(
+                self.env._("%s has no version in force to export.", self.name)
+            )
         return {
             "type": "ir.actions.act_url",
             "url": f"/web/content/energy.tariff/{self.id}/document"

@@ -273,6 +273,7 @@ class EnergyTariffVersion(models.Model):
                     )
                 )
         self.tariff_id._check_document()
+        self.tariff_id._check_units()
 
     def _check_rows(self):
         """Raise ValidationError where the price rows do not make lists of tiers."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .case import rate_case
 from .errors import TariffError
-from .parse import shown
+from .parse import shown, unique_keys
 
 
 def load(path: Path) -> dict:
@@ -17,7 +17,7 @@ def load(path: Path) -> dict:
             path.read_text(encoding="utf-8-sig"),
             parse_float=Decimal,
             parse_int=Decimal,
-            object_pairs_hook=_object,
+            object_pairs_hook=unique_keys,
         )
     except OSError as error:
         raise TariffError("", error.strerror or "cannot be read") from None
@@ -26,15 +26,6 @@ def load(path: Path) -> dict:
     except (ValueError, ArithmeticError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else "malformed"
         raise TariffError("", f"is not JSON: {reason}") from None
-
-
-def _object(pairs: list) -> dict:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _value in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise TariffError("", f"key {shown(twice)} is given twice")
-    return result
 
 
 def main(arguments: list[str]) -> int:

@@ -40,6 +40,21 @@ def mapping(value, path: str, known: tuple[str, ...] = ()) -> dict:
     return value
 
 
+def unique_keys(pairs: list[tuple]) -> dict:
+    """A JSON object (`object_pairs_hook`); a key given twice is an error."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _value in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise TariffError("", f"key {shown(twice)} is given twice")
+    return result
+
+
+def printable(value: str) -> str:
+    """A text of somebody else on one line, without what cannot be stored."""
+    return " ".join(_CONTROL.sub(" ", value).split())
+
+
 def sequence(value, path: str) -> list:
     """`value` as a list (None is an empty one)."""
     if value is None:

@@ -171,6 +171,16 @@ class TestTariff(EnergyCase):
             ],
         )
 
+    def test_a_factor_is_for_two_units(self):
+        """A kWh is a kWh: a factor in the version's own form is refused, too."""
+        with self.assertRaisesRegex(ValidationError, "its factor is 1"):
+            self.tariff.version_ids.factor = 2
+
+    def test_a_tariff_without_a_version_in_force_is_not_exported(self):
+        empty = self.env["energy.tariff"].create({"name": "Empty", "tz": "UTC"})
+        with self.assertRaisesRegex(UserError, "no version in force"):
+            empty.action_export()
+
     def test_each_tier_has_a_price_once(self):
         one, two = Command.create({"tier": 1}), Command.create({"tier": 2})
         tier = Command.create({"up_to": 100})

@@ -212,6 +212,14 @@ class TestExchange(EnergyCase):
                 },
                 r"energy_prices.\*.\*\[0\]: 0.12345678901 has more than 10",
             ),
+            (
+                {
+                    "versions": [
+                        bare_version(energy_prices={"*": {"*": ["535152.546108611"]}})
+                    ]
+                },
+                "535152.546108611 has more",
+            ),
             ({"versions": [bare_version()], "currency": "XXL"}, "currency: XXL"),
             ({"versions": [bare_version()], "time_zone": "Mars/One"}, "time_zone"),
             (
@@ -222,6 +230,22 @@ class TestExchange(EnergyCase):
                 {"versions": [bare_version(quantity={"unit": "ell"})]},
                 "no unit ell",
             ),
+            (
+                {
+                    "versions": [
+                        bare_version(quantity={"unit": "kWh"}),
+                        bare_version(
+                            valid_from_local="2025-01-01T00:00",
+                            quantity={"unit": "m³"},
+                        ),
+                    ]
+                },
+                r"versions\[1\].quantity.unit: .* the first says kWh",
+            ),
+            ({"versions": [bare_version()], "time_zone": ["UTC"]}, "time_zone"),
+            ({"versions": [bare_version()], "name": "a\0b"}, "name: .*control"),
+            ({"versions": [bare_version()], "currency": "\ud800"}, "currency"),
+            (b'{"versions": [], "name": "a", "name": "b"}', "'name' is given twice"),
             ({"items": [{"name": "no rate"}]}, ":"),
             (b'"text"', ":"),
         )

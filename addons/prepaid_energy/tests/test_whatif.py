@@ -79,9 +79,16 @@ class TestWhatif(EnergyCase):
         self.assertEqual(Decimal(first[1]), 0)
         self.assertEqual(Decimal(second[0]), other)
         self.assertEqual(Decimal(second[1]), other - now)
-        shares = {(row[0], row[2]): (row[3], row[4]) for row in tables["bands"]}
-        self.assertEqual(shares["Day and night", "=peak"], ("48", "50.00"))
-        self.assertEqual(shares["As now", "all"], ("96", "100.00"))
+        shares = {(row[0], row[2]): tuple(row[3:6]) for row in tables["bands"]}
+        self.assertEqual(
+            shares,
+            {
+                ("As now", "all"): ("96", "100.00", "+0.00"),
+                ("Day and night", "all"): ("0", "0.00", "-100.00"),
+                ("Day and night", "=peak"): ("48", "50.00", "+50.00"),
+                ("Day and night", "night x"): ("48", "50.00", "+50.00"),
+            },
+        )
         self.assertIn("2 service points", whatif.note)
         self.assertIn("Day and night", whatif.result)
 

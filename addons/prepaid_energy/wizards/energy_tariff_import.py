@@ -11,10 +11,11 @@ from odoo.addons.base.models.res_partner import _tz_get
 from ..exchange.to_values import VersionReader
 from ..exchange.urdb import UrdbError, tariffs_from_urdb
 from ..models.energy_tariff import COMMODITIES
-from ..rating import TariffError, compile_tariff
+from ..rating import TariffError, compile_tariff, parse
 
 MAX_BYTES = 5_000_000
 MAX_RATES = 50
+QUANTITY = ("commodity", "register_unit", "unit")  # what a tariff has but once
 
 
 class EnergyTariffImport(models.TransientModel):
@@ -87,7 +88,11 @@ class EnergyTariffImport(models.TransientModel):
             raw = base64.b64decode(self.data, validate=True)
             if len(raw) > MAX_BYTES:
                 raise UserError(self.env._("The file is larger than 5 MB."))
-            return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
+            return json.loads(
+                raw.decode("utf-8-sig"),
+                parse_constant=_refuse_constant,
+                object_pairs_hook=parse.unique_keys,
+            )
         except (ValueError, binascii.Error, RecursionError) as error:
             raise UserError(
                 self.env._(
@@ -101,19 +106,23 @@ class EnergyTariffImport(models.TransientModel):
         path = "tariff" if "tariff" in data else ""
         document = data["tariff"] if path else data
         tz = data.get("time_zone") or self.tz
-        if tz not in dict(_tz_get(self)):
-            raise UserError(self.env._("time_zone: %s is not known here.", tz))
+        key = next((key for key in ("name", "id") if data.get(key)), None)
+        name = (self.filename or "").removesuffix(".json") or "Imported"
+        if not isinstance(tz, str) or tz not in dict(_tz_get(self)):
+            shown = parse.shown(tz)
+            raise UserError(self.env._("time_zone: %s is not known here.", shown))
         try:
             compile_tariff(document, tz, path)
+            name = parse.text(data[key], key) if key else name
+            if data.get("currency"):
+                parse.text(data["currency"], "currency")
         except TariffError as error:
             raise UserError(str(error)) from error
-        currency = self._currency(data.get("currency"))
-        name = self.name or data.get("name") or data.get("id")
         return self._new_tariff(
-            str(name or (self.filename or "").removesuffix(".json") or "Imported"),
+            self.name or name,
             document,
             tz,
-            currency,
+            self._currency(data.get("currency")),
             f"{path}.versions" if path else "versions",
         )
 
@@ -174,7 +183,7 @@ class EnergyTariffImport(models.TransientModel):
 
     def _new_tariff(self, name, document, tz, currency, path, state="active"):
         """Make a tariff of a document that the engine has accepted."""
-        quantity = document["versions"][0].get("quantity") or {}
+        quantity = self._quantity(document["versions"], path)
         reader = VersionReader(self.env, self.company_id)
         versions = [
             Command.create(
@@ -194,6 +203,27 @@ class EnergyTariffImport(models.TransientModel):
                 "version_ids": versions,
             }
         )
+
+    def _quantity(self, versions, path):
+        """What the versions say is metered and priced; they must agree."""
+        first, *others = (
+            {key: (version.get("quantity") or {}).get(key) for key in QUANTITY}
+            for version in versions
+        )
+        for index, other in enumerate(others, 1):
+            for key in QUANTITY:
+                if other[key] != first[key]:
+                    raise UserError(
+                        self.env._(
+                            "%(path)s[%(index)s].quantity.%(key)s: a tariff has one "
+                            "for all of its versions, the first says %(first)s.",
+                            path=path,
+                            index=index,
+                            key=key,
+                            first=first[key] or "–",
+                        )
+                    )
+        return first
 
     def _commodity(self, value, path):
         if value and value not in dict(COMMODITIES):

@@ -265,18 +265,14 @@ class EnergyWhatif(models.TransientModel):
         """The result as plain values, for the page and the workbook.
 
         :return: dict: scenarios [name]; months [[month, [[total, difference]]]]; sums
-            [[total, difference]]; bands [[scenario, season, band, quantity, share in
-            %, total]]; numbers are decimal strings, levies included.
+            [[total, difference]]; bands: see :meth:`_tabulate_bands`; numbers are
+            decimal strings, levies included.
         """
         numbers = range(len(scenarios))
-        totals, shares, bands = defaultdict(Decimal), defaultdict(Decimal), {}
-        for (number, month, kind, season, band), (kwh, _net, total) in sums.items():
+        totals = defaultdict(Decimal)
+        for (number, month, *_band), (_kwh, _net, total) in sums.items():
             for key in ((number, month), (number, None)):
                 totals[key] = EXACT.add(totals[key], total)
-            if kind == "energy":
-                row = bands.setdefault((number, season, band), [Decimal(0)] * 2)
-                row[:] = [EXACT.add(row[0], kwh), EXACT.add(row[1], total)]
-                shares[number] = EXACT.add(shares[number], kwh)
 
         def pairs(month):
             now = totals[AS_NOW, month]
@@ -289,13 +285,37 @@ class EnergyWhatif(models.TransientModel):
                 [str(month), pairs(month)] for month in sorted({key[1] for key in sums})
             ],
             "sums": pairs(None),
-            "bands": [
-                [scenarios[key[0]][0], *key[1:], plain(kwh), share, plain(total)]
-                for key, (kwh, total) in sorted(bands.items())
-                if kwh
-                for share in [f"{100 * kwh / shares[key[0]]:.2f}"]
-            ],
+            "bands": self._tabulate_bands(sums, scenarios),
         }
+
+    @staticmethod
+    def _tabulate_bands(sums, scenarios):
+        """Where the consumption is, and where it has moved from.
+
+        :return: list: [scenario, season, band, quantity, share in %, percentage points
+            more than now, total]; those that a scenario gains and loses are equal.
+        """
+        bands = defaultdict(lambda: [Decimal(0)] * 2)
+        shares = defaultdict(Decimal)
+        for (number, _month, kind, *names), (kwh, _net, total) in sums.items():
+            if kind == "energy":
+                row = bands[(number, *names)]
+                row[:] = [EXACT.add(row[0], kwh), EXACT.add(row[1], total)]
+                shares[number] = EXACT.add(shares[number], kwh)
+
+        def share(number, names):
+            kwh, whole = bands[(number, *names)][0], shares[number]
+            return 100 * kwh / whole if whole else Decimal(0)
+
+        found = []
+        for number, (scenario, _tariff) in enumerate(scenarios):
+            for names in sorted({key[1:] for key in list(bands)}):
+                now, here = share(AS_NOW, names), share(number, names)
+                kwh, total = bands[(number, *names)]
+                if here or now and number != AS_NOW:
+                    figures = plain(kwh), f"{here:.2f}", f"{here - now:+.2f}"
+                    found.append([scenario, *names, *figures, plain(total)])
+        return found
 
     @api.depends("tables")
     def _compute_result(self):

@@ -68,15 +68,16 @@ def _pairs(sheet, row, pairs, style):
 
 def _bands(book, formats, tables, unit):
     sheet = book.add_worksheet("Bands")
-    sheet.set_column(0, 5, 18)
-    heads = ("Tariff", "Season", "Band", f"Consumption ({unit})", "Share %", "Cost")
+    sheet.set_column(0, 6, 18)
+    heads = ("Tariff", "Season", "Band", f"Consumption ({unit})", "Share %", "Moved")
+    heads += ("Cost",)
     for column, text in enumerate(heads):
         sheet.write_string(0, column, text, formats["bold"])
-    for row, (scenario, season, band, quantity, share, total) in enumerate(
-        tables["bands"], 1
-    ):
-        for column, text in enumerate((scenario, season, band)):
+    styles = [formats[name] for name in ("money", "share", "share", "money")]
+    for row, cells in enumerate(tables["bands"], 1):
+        for column, text in enumerate(cells[:3]):
             sheet.write_string(row, column, text or "")
-        sheet.write_number(row, 3, float(quantity), formats["money"])
-        sheet.write_number(row, 4, float(share), formats["share"])
-        sheet.write_number(row, 5, float(total), formats["money"])
+        for column, (number, style) in enumerate(
+            zip(cells[3:], styles, strict=True), 3
+        ):
+            sheet.write_number(row, column, float(number), style)
