@@ -2,8 +2,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..exchange import picture
-from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS, to_document
-from ..rating import TariffError, compile_tariff
+from ..exchange.examine import examined
+from ..exchange.to_document import PRICE_DIGITS, QUANTITY_DIGITS
 
 PARTS = (
     "period_ids",
@@ -38,15 +38,6 @@ SHOWN = (
     *("price_ids." + name for name in ("season_id", "band_id", "tier", "price")),
     "levy_ids.percent",
 )
-WITHOUT_PRICES = {
-    "tiers": None,
-    "energy_prices": {"*": {"*": ["0"]}},
-    "fixed": [],
-    "demand": [],
-    "minimum": None,
-    "adjustments": [],
-}
-NO_BAND = "–"  # in the picture: hours that no rule covers
 FAR_APART = 20
 ENFORCE = object()  # in the context: the caller re-rates; no RPC call can make it
 
@@ -169,7 +160,7 @@ class EnergyTariffVersion(models.Model):
     @api.depends_context("lang")
     def _compute_picture(self):
         for version in self:
-            version.problem, bands, priced = version._examined()
+            version.problem, bands, priced = examined(version)
             version.week_picture = version.price_table = version.hint = False
             render = self.env["ir.qweb"]._render
             if bands:
@@ -210,55 +201,8 @@ class EnergyTariffVersion(models.Model):
 
     def _parsed(self):
         """(problem or False, the engine's version or None) of one version alone."""
-        problem, _bands, priced = self._examined()
+        problem, _bands, priced = examined(self)
         return problem, priced
-
-    def _examined(self):
-        """(problem or False, version with bands only or None, whole one or None).
-
-        The bands are looked at first, so that the week can be drawn before there are
-        prices, and a gap is named as what it is.
-        """
-        if not self.valid_from:
-            return self.env._("From when on?"), None, None
-        bands = None
-        try:
-            source = to_document(self)
-            drawn = {**source, **WITHOUT_PRICES}
-            if self.rule_ids and not self.default_band_id:
-                drawn["bands"] = {**source["bands"], "default": NO_BAND}
-            bands = self._compile(drawn)
-            self._check_gap(bands)
-            self._check_rows()
-            return False, bands, self._compile(source)
-        except TariffError as error:
-            return self._explain(error), bands, None
-        except ValidationError as error:
-            return str(error), bands, None
-
-    def _compile(self, source):
-        tz = self.tariff_id.tz or "UTC"
-        return compile_tariff({"versions": [source]}, tz).versions[0]
-
-    def _explain(self, error):
-        """An error of the engine with the page of the form instead of a JSON path."""
-        pages = {
-            "seasons": self.env._("Seasons"),
-            "holidays": self.env._("Holidays"),
-            "bands": self.env._("Bands"),
-            "tiers": self.env._("Tiers"),
-            "energy_prices": self.env._("Prices"),
-            "fixed": self.env._("Fixed charges"),
-            "demand": self.env._("Demand charges"),
-            "minimum": self.env._("Minimum"),
-            "adjustments": self.env._("Levies"),
-            "quantity": self.env._("Factor"),
-        }
-        path = error.path.removeprefix("versions[0].")
-        key = path.split(".")[0].split("[")[0]
-        rest = path.removeprefix(key).strip(".")
-        place = f"{pages.get(key, key)} ({rest})" if rest else pages.get(key, key)
-        return f"{place}: {error.problem}"
 
     @api.constrains(*BEGIN, *PRICES, "state")
     def _check_version(self):
@@ -274,42 +218,6 @@ class EnergyTariffVersion(models.Model):
                 )
         self.tariff_id._check_document()
         self.tariff_id._check_units()
-
-    def _check_rows(self):
-        """Raise ValidationError where the price rows do not make lists of tiers."""
-        tiers = {}
-        for price in self.price_ids:
-            names = price.season_id.name or "*", price.band_id.name or "*"
-            tiers.setdefault(names, []).append(price.tier)
-        for (season, band), found in tiers.items():
-            if sorted(found) != list(range(1, len(found) + 1)):
-                raise ValidationError(
-                    self.env._(
-                        "Prices of season %(season)s, band %(band)s: tiers %(tiers)s; "
-                        "each tier from 1 on is needed once.",
-                        season=season,
-                        band=band,
-                        tiers=", ".join(map(str, sorted(found))),
-                    )
-                )
-
-    def _check_gap(self, parsed):
-        """Raise ValidationError for hours that no rule covers, without a default."""
-        if self.default_band_id or not self.rule_ids:
-            return
-        gap = next(parsed.uncovered(), None)
-        if gap:
-            season, day_type, low, high = gap
-            raise ValidationError(
-                self.env._(
-                    "No band rule covers %(day)s, %(low)s to %(high)s, in season "
-                    "%(season)s: add one, or a band for all other hours.",
-                    day=day_type,
-                    low=f"{low // 3600:02}:{low // 60 % 60:02}",
-                    high=f"{high // 3600:02}:{high // 60 % 60:02}",
-                    season=season,
-                )
-            )
 
     # ------------------------------------------------------------------ CRUD
 
