@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rating import compile_tariff, rate_case
+from rating.bill import bill
+from rating.clock import local_time, midnight
 from rating_oracle import Oracle
 from rating_worlds import ZONES, document
 
@@ -38,17 +40,23 @@ def sums(parts) -> dict:
     return {key: values for key, values in total.items() if any(values)}
 
 
-@STABLE
-@given(seeds, st.sampled_from(ZONES), st.sampled_from(FIRSTS))
-def test_any_split_gives_the_same_sums(seed, zone, first):
-    rng = random.Random(seed)
-    tariff = compile_tariff(document(seed, first), zone)
+def registers(rng, first: date) -> list[tuple[int, Decimal]]:
+    """Readings of one meter from a date on, seconds to days apart."""
     at = int((datetime(first.year, first.month, first.day) - EPOCH).total_seconds())
     register, readings = Decimal("99.5"), []
     for _ in range(rng.randint(2, 60)):
         readings.append((at, register))
         at += rng.choice((1, 60, 900, 3600, 7000, 86400, 400000))
         register += Decimal(rng.randrange(30000)).scaleb(-rng.randint(0, 4))
+    return readings
+
+
+@STABLE
+@given(seeds, st.sampled_from(ZONES), st.sampled_from(FIRSTS))
+def test_any_split_gives_the_same_sums(seed, zone, first):
+    rng = random.Random(seed)
+    tariff = compile_tariff(document(seed, first), zone)
+    readings = registers(rng, first)
     whole, end_state = tariff.advance(None, readings)
     parts, state, last, rest = [], None, None, list(readings)
     while rest:
@@ -63,6 +71,29 @@ def test_any_split_gives_the_same_sums(seed, zone, first):
     assert state == end_state
     kwh = sum(values[0] for values in sums(parts).values())
     assert kwh == Fraction(readings[-1][1]) - Fraction(readings[0][1])
+
+
+@STABLE
+@given(seeds, st.sampled_from(ZONES), st.sampled_from(FIRSTS))
+def test_a_bill_of_the_months_is_what_came_in_reading_by_reading(seed, zone, first):
+    rng = random.Random(seed)
+    tariff = compile_tariff(document(seed, first), zone)
+    readings = registers(rng, first)
+    month = local_time(tariff.tz, readings[0][0]).date().replace(day=1)
+    end = local_time(tariff.tz, readings[-1][0]).date() + timedelta(days=1)
+    span = midnight(tariff.tz, month), midnight(tariff.tz, end)
+    made = bill(tariff, [readings], *span)
+    parts, state = [], None
+    for before, after in zip(readings, readings[1:], strict=False):
+        charges, state = tariff.advance(state, [after], start=before)
+        parts.append(charges)
+    assert sums([made.charges]) == sums(parts)
+    for name, found in (state or {}).get("demand", {}).get("max", {}).items():
+        for charge, (kwh, minutes, *_where) in found.items():
+            power = Fraction(kwh) * 60 / minutes
+            assert abs(Fraction(made.months[name].kw[charge]) - power) < Fraction(
+                1, 10**12
+            )
 
 
 def load(seed: int, first: date, zone: str) -> list[tuple[datetime, str]]:
