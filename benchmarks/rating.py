@@ -4,12 +4,17 @@ Run with `python benchmarks/rating.py`.  The floor multiplies each interval by o
 price and adds the products, in the same
 numeric type (scaled integers) and in the same run.  The engine must also find
 band, season, version and tier of each interval and make Decimals of the sums.
+
+Memory is the peak while readings are rated month by month, over eight years (then the
+engine's calendar is full) and over four times as many.
 """
 
 import json
 import random
 import sys
 import time
+import tracemalloc
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +31,8 @@ ZONE = "Europe/Berlin"
 START = 1704063600  # 2024-01-01T00:00 in Berlin
 COUNT = 366 * 96
 REPEATS = 15
+YEARS = 8
+MONTH, QUARTER_DAY = 30 * 86400, 21600
 
 
 def version(**changes) -> dict:
@@ -126,6 +133,22 @@ def cold(document: dict, starts: list[int], energies: list[int]) -> float:
     return time.perf_counter() - begin
 
 
+def peak(document: dict, years: int) -> int:
+    """The bytes needed at most to rate `years` of quarter days, a month at a time."""
+    tracemalloc.start()
+    tariff = compile_tariff(document, ZONE)
+    state, start = None, (START, Decimal(0))
+    for month in range(years * 365 // 30):
+        begin = START + month * MONTH
+        times = range(begin + QUARTER_DAY, begin + MONTH + 1, QUARTER_DAY)
+        readings = [(at, Decimal((at - START) // 3600)) for at in times]
+        _charges, state = tariff.advance(state, readings, start=start)
+        start = readings[-1]
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
 def main() -> None:
     """Measure, print a table and one JSON line."""
     zone(ZONE)
@@ -149,6 +172,11 @@ def main() -> None:
             f" (first run with compiling {first / base:5.2f} x)"
         )
     result["ratio"] = result["tier_tou_season_ratio"]
+    full = tariffs()["tier_tou_season"]
+    found = [(peak(full, years), years) for years in (YEARS, 4 * YEARS)]
+    result["memory_ratio"] = round(found[1][0] / found[0][0], 2)
+    sizes = (f"{n / 1e6:.1f} MB for {years} years" for n, years in found)
+    print(f"{'memory':16} {', '.join(sizes)}")
     print(json.dumps(result))
 
 
