@@ -92,7 +92,7 @@ class Reading:
         full = now >= device.telemetry_due
         if full:
             device.telemetry_due = now + device.telemetry_interval
-        names = None if full else ()
+        names = TELEMETRY if full else ()
         requests = device.profile.requests(names, device.request_cost)
         return cls(device, requests, full)
 

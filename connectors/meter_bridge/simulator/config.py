@@ -38,7 +38,8 @@ class MeterConfig(_Strict):
     @model_validator(mode="after")
     def _known_profile(self):
         try:
-            load(self.profile)
+            if load(self.profile).protocol != "modbus":
+                raise ValueError(f"profile {self.profile}: only Modbus is simulated")
         except ProfileError as error:
             raise ValueError(str(error)) from error
         return self

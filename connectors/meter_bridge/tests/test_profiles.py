@@ -1,8 +1,12 @@
 """Every shipped profile is consistent; wrong ones are refused by the key's name."""
 
+from decimal import Decimal
+
 import pytest
+from test_codec import MODBUS
 
 from meter_bridge import meter_profile
+from meter_bridge.wire.base_profile import TELEMETRY
 
 GOOD = """
 schema = 1
@@ -32,6 +36,24 @@ closed = 0
 def test_shipped_profiles(name):
     profile = meter_profile.load(name)
     assert profile.name == name
+    requests = profile.requests()
+    assert len(set(requests)) == len(requests)
+    if profile.protocol != "modbus":
+        light, telemetry = profile.requests(()), profile.requests(TELEMETRY)
+        assert light[0] == telemetry[0] == requests[0], "it dates the poll"
+        assert set(light) <= set(telemetry) <= set(requests)
+    assert profile.to_standard(profile.register_value, Decimal(1)) > 0
+    for value in profile.values:
+        assert profile.where(value)
+        assert profile.amount(value, {}) is None
+    if profile.relay:
+        assert profile.relay_order("open") != profile.relay_order("closed")
+        assert profile.where_relay()
+
+
+@pytest.mark.parametrize("name", MODBUS)
+def test_the_blocks_of_modbus_profiles(name):
+    profile = meter_profile.load(name)
     blocks = profile.blocks()
     for value in profile.values.values():
         function = profile.function_of(value)
@@ -44,11 +66,11 @@ def test_shipped_profiles(name):
     function, span = blocks[0]  # the register's block dates the poll
     register = profile.values[profile.register_value]
     assert span.address <= register.address < span.end
-    assert profile.to_standard(profile.register_value, 1) > 0
 
 
 def test_the_meters_of_the_contract():
-    assert {"sdm630", "sdm120", "ddsy1352", "dds238"} <= set(meter_profile.names())
+    named = "sdm630 sdm120 iem3000 abb_b23 em340 em24 dtsu666 janitza_b23 adl3000"
+    assert set(MODBUS) == {*named.split(), "ddsy1352", "dds238"}
     ddsy = meter_profile.load("ddsy1352").relay
     assert (ddsy.address, ddsy.words("open"), ddsy.words("closed")) == (
         0x57,

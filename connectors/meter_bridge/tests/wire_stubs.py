@@ -1,6 +1,7 @@
 """Slaves on the other end of a pty or a TCP port, and two ports wired together."""
 
 import asyncio
+import contextlib
 import os
 import pty
 import tty
@@ -72,8 +73,9 @@ class TcpStub(Stub):
 
     async def _serve(self, reader, writer):
         self.send = writer.write
-        while request := await reader.read(4096):
-            self.take(request)
+        with contextlib.suppress(asyncio.CancelledError):  # the test is over
+            while request := await reader.read(4096):
+                self.take(request)
         writer.close()
 
     def stop(self):

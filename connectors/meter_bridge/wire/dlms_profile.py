@@ -57,7 +57,7 @@ Obis = Annotated[str, AfterValidator(_six_numbers)]
 
 
 class Value(BaseValue):
-    """The register ``obis``; ``resolution`` is needed when the meter sends floats."""
+    """The register ``obis``; ``resolution`` is for meters that send floats."""
 
     obis: Obis
     resolution: Decimal | None = Field(default=None, gt=0)
@@ -84,7 +84,8 @@ class Value(BaseValue):
         raw = Decimal(got.raw)
         if not raw.is_finite() or not -128 <= got.scaler <= 127:
             raise codec.DecodeError(f"not a number: {got}")
-        return codec.scaled(raw, Decimal(1).scaleb(got.scaler), self.resolution)
+        rounded = self.resolution if is_float else None
+        return codec.scaled(raw, Decimal(1).scaleb(got.scaler), rounded)
 
 
 class Relay(Strict):

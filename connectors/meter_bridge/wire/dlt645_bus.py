@@ -17,7 +17,7 @@ class Station:
     """A meter: its twelve digits, and what it wants to know before it switches."""
 
     address: str
-    access: Access = field(default_factory=Access, compare=False, repr=False)
+    access: Access = field(default_factory=Access)
 
     def __str__(self) -> str:
         return self.address

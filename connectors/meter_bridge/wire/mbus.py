@@ -201,11 +201,10 @@ def meaning(vif: tuple[int, ...]) -> tuple[Meaning | None, tuple[int, ...]]:
     return None, extensions
 
 
-def raw_number(record: Record, resolution: Decimal | None = None) -> Decimal:
-    """The number in a record's data, before its exponent.
+def raw_number(record: Record) -> Decimal:
+    """The number in a record's data, before its exponent; a float exactly as it is.
 
-    Raises :class:`DecodeError` for no number, for a meter's "no value", and for a
-    float without ``resolution`` (in the quantity's unit, applied later).
+    Raises :class:`DecodeError` for no number, and for a meter's "no value".
     """
     data, coding = record.data, record.coding
     if coding in INTEGERS and len(data) == INTEGERS[coding]:
@@ -220,24 +219,24 @@ def raw_number(record: Record, resolution: Decimal | None = None) -> Decimal:
             raise DecodeError(f"not BCD: {digits}")
         return Decimal(-int(digits) if negative else int(digits))
     if coding == REAL and len(data) == 4:
-        if resolution is None:
-            raise DecodeError("a float: the profile must state its resolution")
-        words = struct.unpack("<HH", data)
-        return codec.decode(words, "float32", "little")
+        return codec.decode(struct.unpack("<HH", data), "float32", "little")
     raise DecodeError(f"a record of coding {coding:X}h with {len(data)} bytes")
 
 
 def amount_of(record: Record, resolution: Decimal | None = None) -> Decimal:
-    """The quantity in its unit of ``UNITS``; joules are rounded to 0.001 kWh.
+    """The quantity in its unit of ``UNITS``: exact for integers and BCD.
 
-    Raises as :func:`raw_number`.
+    Floats are rounded to ``resolution``, joules to 0.001 kWh. Raises as
+    :func:`raw_number`, and for a float without ``resolution``.
     """
     what, _ = meaning(record.vif)
     if what is None:
         raise DecodeError("a record of unknown unit")
-    raw = raw_number(record, resolution)
+    if record.coding == REAL and resolution is None:
+        raise DecodeError("a float: the profile must state its resolution")
+    rounded = resolution if record.coding == REAL else None
     scale = Decimal(what.factor).scaleb(what.exponent)
+    amount = codec.scaled(raw_number(record), scale)
     if what.joules:
-        joules = codec.scaled(raw, scale)
-        return codec.divided(joules, JOULES_A_KWH, resolution or JOULE_RESOLUTION)
-    return codec.scaled(raw, scale, resolution)
+        return codec.divided(amount, JOULES_A_KWH, rounded or JOULE_RESOLUTION)
+    return amount if rounded is None else codec.scaled(amount, Decimal(1), rounded)

@@ -26,7 +26,7 @@ class Value(BaseValue):
 
     ``extension`` are the VIFEs without their top bit, of which none is the usual
     record; ``vif`` (the first bytes of the VIB) tells records of one quantity apart.
-    ``resolution`` in ``unit`` is needed for records that are floats.
+    ``resolution`` in ``unit`` is for records that are floats; the others are exact.
     """
 
     quantity: str
