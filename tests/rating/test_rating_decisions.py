@@ -1,6 +1,6 @@
 """Decisions 1 to 10, each with figures worked by hand."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +9,6 @@ from rating_tools import hours, rated, rows_of, rule, tiers, version
 
 JUNE = ("2024-06-01T00:00", "2024-07-01T00:00")
 NIGHT = {"default": "day", "rules": [rule("night", "22:00", "06:00")]}
-LAST_2011 = date(2012, 1, 1)
 TWO = {"*": {"day": ["0.30"], "night": ["0.10"]}}
 
 

@@ -209,6 +209,19 @@ def test_6_a_date_that_the_clock_skipped_has_no_charge():
     assert days == [28, 29, 31]
 
 
+def test_12_a_midnight_that_the_clock_skipped_has_no_balance(tmp_path):
+    out = rated(
+        tmp_path,
+        [],
+        [version(valid_from_local="2011-01-01T00:00")],
+        ("2011-12-29T00:00", "2012-01-01T00:00"),
+        "Pacific/Apia",
+        prepaid={"opening_balance": "1", "topups": []},
+    )
+    days = [row[0][:10] for row in out["prepaid"]["balance_at_local_midnight"]]
+    assert days == ["2011-12-29", "2011-12-31", "2012-01-01"]
+
+
 def test_late_readings_of_the_month_before_keep_their_counter():
     one = version(
         tiers=tiers("incremental", ["10"]), energy_prices={"*": {"*": ["1", "2"]}}

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from . import parse
-from .clock import instant, midnight, zone
+from .clock import instant, local_time, midnight, zone
 from .demand import Maxima
 from .errors import TariffError
 from .exact import EXACT, plain
@@ -153,7 +153,7 @@ class Run:
                     self._take(statement.close(before, self.maxima))
             self._take(statement.add_fixed(day))
             self._top_up(at)
-            if at >= self.start:
+            if at >= self.start and local_time(tz, at).date() == day:
                 self._note(day)
         following = statement.last + timedelta(days=1)
         self._take(self._consume(self.end))
