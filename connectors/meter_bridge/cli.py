@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
-from meter_bridge import __version__, app, codec, config, meter_profile
+from meter_bridge import __version__, app, config, meter_profile
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.erp import ErpClient, ErpError
 from meter_bridge.outbox import AlreadyRunning
-from meter_bridge.transport import BusError, ModbusTcp, Refused
+from meter_bridge.transport import BusError
+from meter_bridge.wire import live
+from meter_bridge.wire.lines import bus_of
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 dead_letter = typer.Typer(no_args_is_help=True, help="Rows that the ERP rejected.")
@@ -80,9 +80,9 @@ def check(config_file: ConfigOption = Path("bridge.toml")) -> None:
 async def _check(settings: config.Config) -> bool:
     good = True
     for line in settings.lines:
-        bus = app.bus_of(line)
+        bus = bus_of(line)
         for device in app.devices_of(settings, line):
-            place = f"{line.name} {device.address:3} {device.serial}"
+            place = f"{line.name} {str(device.address):>3} {device.serial}"
             try:
                 await bus.read(device.address, *device.profile.probe())
                 console.print(f"{place}: answers as {device.profile.title}")
@@ -135,7 +135,7 @@ def dead_letter_list(
 def profile_list() -> None:
     """Show the profiles that come with the bridge."""
     for name in meter_profile.names():
-        console.print(f"{name:12} {meter_profile.load(name).title}")
+        console.print(f"{name:16} {meter_profile.load(name).title}")
 
 
 @profiles.command("check")
@@ -146,78 +146,58 @@ def profile_check(file: Path) -> None:
     except meter_profile.ProfileError as error:
         return fail(error)
     console.print(f"{profile.title}: {len(profile.values)} values, right")
-    for function, span in profile.blocks():
-        last = span.end - 1
-        console.print(f"  function {function}: {span.address:#06x} … {last:#06x}")
-    if profile.relay and not profile.relay.read:
+    for request in profile.requests():
+        console.print(f"  {profile.describe(request)}", highlight=False)
+    if profile.relay and not profile.relay_request():
         console.print("  the relay cannot be read back: outcomes will be unknown")
 
 
 @cli.command()
 def read(
-    host: str,
+    place: Annotated[str, typer.Argument(help="Host, or a serial port's path.")],
     profile: Annotated[str, typer.Option(help="Profile name or TOML file.")],
-    port: int = 502,
-    device: Annotated[int, typer.Option(min=1, max=247)] = 1,
+    port: Annotated[int | None, typer.Option(help="TCP port; 502 by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="Address on the line.")] = None,
     ct: str = "1",
     pt: str = "1",
     rtu: Annotated[bool, typer.Option(help="RTU frames over TCP.")] = False,
+    baudrate: int | None = None,
+    parity: Annotated[str | None, typer.Option(help="N, E or O.")] = None,
+    client: Annotated[int, typer.Option(help="DLMS client address.")] = 16,
+    password_file: Annotated[Path | None, typer.Option(help="For DLMS.")] = None,
     once: Annotated[bool, typer.Option(help="Print one table and exit.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between reads.")] = 1.0,
 ) -> None:
     """Show a live table of a meter's values."""
     try:
-        is_file = profile.endswith(".toml")
-        load = meter_profile.load_file if is_file else meter_profile.load
-        found = load(Path(profile) if is_file else profile)
+        found = live.profile_of(profile)
+        settings = {"port": port, "baudrate": baudrate, "parity": parity}
+        settings |= {"client": client, "password_file": password_file}
+        line = live.line_to(place, found, rtu=rtu, **settings)
+        address = device or live.USUAL_DEVICES[found.protocol]
+        station = found.station(address, line.access())
         ratios = Decimal(ct), Decimal(pt)
     except (meter_profile.ProfileError, ArithmeticError) as error:
         return fail(error)
-    bus = ModbusTcp(host, port, rtu=rtu)
+    again = None if once else interval
     try:
-        asyncio.run(_read_live(bus, found, device, ratios, None if once else interval))
+        asyncio.run(_read_live(bus_of(line), found, station, ratios, again))
     except BusError as error:
         fail(error)
     except KeyboardInterrupt:
         pass
 
 
-async def _read_live(bus, profile, device: int, ratios, interval: float | None):
+async def _read_live(bus, profile, station, ratios, interval: float | None):
+    table = await live.table_of(bus, profile, station, ratios)
     if interval is None:
-        console.print(await _table(bus, profile, device, ratios))
+        console.print(table)
         return
-    first = await _table(bus, profile, device, ratios)
-    with Live(first, console=console, auto_refresh=False) as live:
+    with Live(table, console=console, auto_refresh=False) as screen:
         while True:
             await asyncio.sleep(interval)
-            table = await _table(bus, profile, device, ratios)
-            live.update(table, refresh=True)
-
-
-async def _table(bus, profile, station, ratios) -> Table:
-    answers, refused = {}, None
-    for request in profile.requests():
-        try:
-            answers[request] = await bus.read(station, *request)
-        except Refused as error:
-            refused = error
-    if not answers:
-        raise refused
-    table = Table(title=f"{profile.title}, device {station}, {_moment(time.time())}")
-    for column in ("value", "address", "amount", "unit"):
-        table.add_column(column, justify="right" if column == "amount" else "left")
-    for name, value in profile.values.items():
-        try:
-            amount = profile.amount(name, answers, *ratios)
-            shown = "refused" if amount is None else codec.plain(amount)
-        except codec.DecodeError as error:
-            shown = str(error)
-        unit = "" if value.unit == "1" else value.unit
-        table.add_row(name, profile.where(name), shown, unit)
-    if profile.relay_request():
-        where = profile.where_relay()
-        table.add_row("relay", where, profile.relay_of(answers) or "refused", "")
-    return table
+            table = await live.table_of(bus, profile, station, ratios)
+            screen.update(table, refresh=True)
 
 
 def _version(show: bool) -> None:

@@ -153,7 +153,7 @@ class Config(BaseSettings):
         try:
             return str(line.station(self.profile(meter), meter))
         except meter_profile.ProfileError as error:
-            key = f"line {line.name}: meter {meter.serial}: profile"
+            key = f"line {line.name}: meter {meter.serial}"
             raise ValueError(f"{key}: {error}") from error
 
     @staticmethod

@@ -154,7 +154,7 @@ class Profile(BaseProfile):
     def station(self, device: int | str, access: Access) -> int:
         """The Modbus address."""
         if not str(device).isdigit() or not 1 <= int(device) <= 247:
-            raise ProfileError(f"{device!r} is no Modbus address (1 … 247)")
+            raise ProfileError(f"device: {device!r} is no Modbus address (1 … 247)")
         return int(device)
 
     def blocks(
@@ -192,6 +192,11 @@ class Profile(BaseProfile):
     def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[Read]:
         """See :meth:`BaseProfile.requests`."""
         return [Read(f, *span) for f, span in self.blocks(names, request_cost)]
+
+    def describe(self, request: Read) -> str:
+        """Function and registers."""
+        last = request.address + request.count - 1
+        return f"function {request.function}: {request.address:#06x} … {last:#06x}"
 
     def probe(self) -> Read:
         """The register alone."""
@@ -318,6 +323,6 @@ def load(name: str, folder: Path | None = None) -> BaseProfile:
         return load_file(folder / f"{name}.toml")
     if name not in names():
         known = ", ".join(names())
-        raise ProfileError(f"there is no meter profile {name!r}; known: {known}")
+        raise ProfileError(f"profile: there is no meter profile {name!r}; known: {known}")
     item = resources.files("meter_bridge.profiles") / f"{name}.toml"
     return parse(item.read_text(encoding="utf-8"), item.name)

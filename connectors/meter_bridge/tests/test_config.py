@@ -69,7 +69,7 @@ METER = {"serial": "M2", "profile": "sdm120", "device": 2}
         (["pol_interval"], 1, "pol_interval"),
         (["line"], [], "line"),
         (["line", 0, "port"], 70000, "line.0.port"),
-        (["line", 0, "meter", 0, "device"], 0, "line.0.meter.0.device"),
+        (["line", 0, "meter", 0, "device"], 0, "M1: device: 0 is no Modbus"),
         (["line", 0, "meter", 0, "profile"], "sdm", "M1: profile.*sdm630"),
         (["line", 0, "meter", 0, "ct"], "0", "line.0.meter.0.ct"),
         (["line"], GOOD["line"] * 2, "line.name 'a' is given twice"),

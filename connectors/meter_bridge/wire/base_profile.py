@@ -117,6 +117,10 @@ class BaseProfile(Strict):
         rest = [n for n in self.values if names is None or n in names]
         return [first, *(name for name in rest if name != first)]
 
+    def describe(self, request: tuple) -> str:
+        """The request, for people."""
+        raise NotImplementedError
+
     def probe(self) -> tuple:
         """The short request that finds out whether the meter is there."""
         return self.requests(())[0]

@@ -105,7 +105,7 @@ class DlmsProfile(BaseProfile):
     def station(self, device: int | str, access: Access) -> Station:
         """The server's address in the wrapper."""
         if not str(device).isdecimal() or not 1 <= int(device) <= 0x3FFF:
-            raise ProfileError(f"{device!r} is no DLMS server address (1 … 16383)")
+            raise ProfileError(f"device: {device!r} is no DLMS server address (1 … 16383)")
         return Station(int(device), access)
 
     def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[tuple]:
@@ -113,6 +113,10 @@ class DlmsProfile(BaseProfile):
         wanted = [(REGISTER, self.values[name].obis) for name in self._wanted(names)]
         relay = self.relay_request()
         return list(dict.fromkeys(wanted + [relay] * bool(relay)))
+
+    def describe(self, request: tuple) -> str:
+        """Class and OBIS code."""
+        return f"class {request[0]}: {request[1]}"
 
     def amount(self, name, answers, ct=Decimal(1), pt=Decimal(1)) -> Decimal | None:
         """See :meth:`BaseProfile.amount`."""

@@ -69,7 +69,7 @@ class Dlt645Profile(BaseProfile):
         try:
             dlt645.address_bytes(str(device))
         except ValueError as error:
-            raise ProfileError(str(error)) from error
+            raise ProfileError(f"device: {error}") from error
         return Station(str(device), access)
 
     def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[tuple]:
@@ -77,6 +77,10 @@ class Dlt645Profile(BaseProfile):
         items = [self.values[name].item for name in self._wanted(names)]
         relay = self.relay_request()
         return list(dict.fromkeys([(item,) for item in items] + [relay] * bool(relay)))
+
+    def describe(self, request: tuple) -> str:
+        """The data item."""
+        return f"item {request[0]:08X}"
 
     def amount(self, name, answers, ct=Decimal(1), pt=Decimal(1)) -> Decimal | None:
         """See :meth:`BaseProfile.amount`."""

@@ -102,6 +102,6 @@ class Line(Strict):
         protocol = TRANSPORTS[self.transport].protocol
         if profile.protocol != protocol:
             raise ProfileError(
-                f"it speaks {profile.protocol}, transport {self.transport} {protocol}"
+                f"profile: it speaks {profile.protocol}, transport {self.transport} {protocol}"
             )
         return profile.station(meter.device, self.access())

@@ -73,13 +73,17 @@ class MBusProfile(BaseProfile):
         if SECONDARY.fullmatch(text):
             return Station(identity=text.ljust(16, "F"))
         raise ProfileError(
-            f"{device!r} is neither a primary address (0 … 250) nor a secondary one "
+            f"device: {device!r} is neither a primary address (0 … 250) nor a secondary one "
             "(8 or 16 digits)"
         )
 
     def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[tuple]:
         """The telegrams, whatever is wanted of them."""
         return [(number,) for number in range(self.telegrams)]
+
+    def describe(self, request: tuple) -> str:
+        """The telegram, counted from 1."""
+        return f"telegram {request[0] + 1}"
 
     def amount(self, name, answers, ct=Decimal(1), pt=Decimal(1)) -> Decimal | None:
         """See :meth:`BaseProfile.amount`; two records that fit are none."""
