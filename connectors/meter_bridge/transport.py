@@ -1,10 +1,8 @@
-"""Talking Modbus on one line: one request in flight, nothing repeated by itself.
+"""Talking Modbus TCP: one request in flight, nothing repeated by itself.
 
-Two hazards of the library shape this module. With its default retries it would send
-a write again by itself, so retries are off. With RTU framing an answer that comes
-after its time-out would be taken for the answer to the next request, so after every
-time-out the connection is closed and, for RTU framing, the line stays quiet for as
-long as the slowest meter may take.
+With its default retries the library would send a write again by itself, so retries
+are off. After a time-out the connection is closed. RTU frames, on wires or over TCP,
+are :mod:`wire.rtu`'s: for them the library checks too little.
 """
 
 import asyncio
@@ -50,9 +48,9 @@ class Refused(BusError):
 
 
 class ModbusTcp:
-    """One line behind a TCP address: Modbus TCP, or RTU frames over TCP.
+    """One line behind a gateway that speaks Modbus TCP.
 
-    ``timeout`` and ``quiet`` in seconds. Not for use by two tasks at once.
+    ``timeout``, and ``quiet`` after a lost answer, in seconds. For one task at a time.
     """
 
     def __init__(
@@ -60,14 +58,11 @@ class ModbusTcp:
         host: str,
         port: int,
         *,
-        rtu: bool = False,
         timeout: float = 1.0,
-        quiet: float | None = None,
+        quiet: float = 0.0,
     ):
         self.address = f"{host}:{port}"
-        self._rtu = rtu
-        self._timeout = timeout
-        self._quiet = (timeout if rtu else 0.0) if quiet is None else quiet
+        self._timeout, self._quiet = timeout, quiet
         self._client = None
         self._host, self._port = host, port
         self._quiet_until = 0.0
@@ -83,7 +78,7 @@ class ModbusTcp:
         client = AsyncModbusTcpClient(
             self._host,
             port=self._port,
-            framer=FramerType.RTU if self._rtu else FramerType.SOCKET,
+            framer=FramerType.SOCKET,
             timeout=self._timeout,
             retries=0,
             reconnect_delay=0,
