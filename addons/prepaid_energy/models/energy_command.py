@@ -1,15 +1,22 @@
-from odoo import api, fields, models
+from datetime import timedelta
+
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ValidationError
 
+from .supply import parse_limit
+
 FINAL = ("verified", "failed", "expired", "superseded")
+UNFINISHED = ("pending", "sent")
+DEFAULT_MINUTES = 10
 
 
 class EnergyCommand(models.Model):
-    """Audit of one relay or load-limit change: asked, sent, verified or not."""
+    """Audit of one order to a meter: who or what asked, sent, verified or not."""
 
     _name = "energy.command"
-    _description = "Relay Command"
+    _description = "Meter Command"
     _order = "id desc"
+    _rec_name = "summary"
     _check_company_auto = True
 
     meter_id = fields.Many2one(
@@ -30,7 +37,16 @@ class EnergyCommand(models.Model):
         readonly=True,
         default="relay",
     )
-    value = fields.Char(readonly=True)
+    value = fields.Char(
+        readonly=True, help="open or closed; a load limit in kW, 0 for none."
+    )
+    summary = fields.Char("Order", compute="_compute_summary")
+    user_id = fields.Many2one(
+        "res.users",
+        "By",
+        readonly=True,
+        help="Whose act caused it. Empty: usage, the clock or the meter itself.",
+    )
     generation = fields.Integer(readonly=True, aggregator=None)
     reason = fields.Char(readonly=True)
     state = fields.Selection(
@@ -54,23 +70,105 @@ class EnergyCommand(models.Model):
 
     _unfinished = models.Index("(gateway_id) WHERE state IN ('pending', 'sent')")
 
+    @api.depends("kind", "value")
+    def _compute_summary(self):
+        for command in self:
+            command.summary = command._summary()
+
+    def _summary(self):
+        if self.kind == "read_now":
+            return self.env._("Read now")
+        if self.kind == "load_limit":
+            if self.value == "0":
+                return self.env._("Lift the load limit")
+            return self.env._("Limit to %s kW", self.value)
+        return self.env._("Open") if self.value == "open" else self.env._("Close")
+
+    def _answer(self):
+        """What came of it, in a few words and by the clock of the site."""
+        states = dict(self._fields["state"]._description_selection(self.env))
+        moment = self.done_at or self.sent_at or self.create_date
+        parts = [states[self.state], self.service_point_id._local(moment)]
+        parts += [text for text in (self.observed, self.detail) if text]
+        return " · ".join(parts)
+
     @api.constrains("service_point_id", "value", "kind")
-    def _check_life_safety(self):
-        for command in self.filtered(lambda c: c.kind == "relay"):
-            point = command.service_point_id
-            if point.never_cut and command.value == "open":
+    def _check_safe(self):
+        """Invariant 6 once more, whoever made the command."""
+        for command in self:
+            point, order = command.service_point_id, (command.kind, command.value)
+            limits = command.kind == "load_limit" and command.value != "0"
+            if order == ("relay", "closed") and (point.locked_out or point.tripped):
+                raise ValidationError(
+                    command.env._(
+                        "%s is locked out or tripped: it is not closed.", point.name
+                    )
+                )
+            if order == ("relay", "open") and point.never_cut:
                 raise ValidationError(
                     command.env._(
                         "%s is a life-safety load, or feeds one: it is not cut.",
                         point.name,
                     )
                 )
-            if (point.locked_out or point.tripped) and command.value == "closed":
+            if point.kept_on and (
+                limits or order == ("relay", "open") and not point.locked_out
+            ):
                 raise ValidationError(
                     command.env._(
-                        "%s is locked out or tripped: it is not closed.", point.name
+                        "%s is never cut, or feeds what is: it is not cut or limited.",
+                        point.name,
                     )
                 )
+
+    @api.model
+    def _issue(self, point, kind, value, generation, reason):
+        """Make a command for the meter of a service point; see the protocol.
+
+        :param str value: open or closed; a load limit in kW; nothing for ``read_now``.
+        """
+        meter = point.meter_id.sudo()  # sudo: commands follow facts
+        minutes = meter.gateway_id.command_minutes or DEFAULT_MINUTES
+        return self.create(
+            {
+                "meter_id": meter.id,
+                "gateway_id": meter.gateway_id.id,
+                "service_point_id": point.id,
+                "kind": kind,
+                "value": value,
+                "generation": generation,
+                "reason": reason,
+                "user_id": self._person(),
+                "expires_at": fields.Datetime.now() + timedelta(minutes=minutes),
+            }
+        )
+
+    def _person(self):
+        """The user whose act this is, or False: bridges and crons are no persons."""
+        user = self.env.user
+        machine = user.id == SUPERUSER_ID or user.has_group(
+            "prepaid_energy.group_energy_gateway"
+        )
+        return False if machine else user.id
+
+    @api.model
+    def _supersede(self, point, kind):
+        """End a point's unfinished commands of a kind: a newer one replaces them."""
+        self.search(
+            [
+                ("service_point_id", "=", point.id),
+                ("kind", "=", kind),
+                ("state", "in", UNFINISHED),
+            ]
+        ).write({"state": "superseded", "done_at": fields.Datetime.now()})
+
+    @api.model
+    def _open(self, domain):
+        """The window of the commands in ``domain``."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_command_action"
+        )
+        return {**action, "domain": domain, "context": {}}
 
     def _protocol(self):
         """The commands in the terms of ``docs/bridge-protocol.md``."""
@@ -79,7 +177,7 @@ class EnergyCommand(models.Model):
                 "id": command.id,
                 "meter_serial": command.meter_id.serial,
                 "kind": command.kind,
-                "value": command.value,
+                "value": command.value or None,
                 "generation": command.generation,
                 "expires_at": f"{command.expires_at.isoformat()}Z",
             }
@@ -90,11 +188,24 @@ class EnergyCommand(models.Model):
         """Whether the command still says what its meter's service point wants."""
         self.ensure_one()
         point = self.service_point_id
-        return self.kind != "relay" or (
-            self.meter_id.service_point_id == point
-            and self.generation == point.generation
-            and self.value == point.desired_state
-        )
+        if self.meter_id.service_point_id != point:
+            return False
+        if self.kind == "relay":
+            wanted = point.generation, point.desired_state
+            return wanted == (self.generation, self.value)
+        return self.kind != "load_limit" or self.generation == point.limit_generation
+
+    def _is_done_by(self, observed):
+        """Whether what the bridge read back is what was asked for.
+
+        :param observed: untrusted: a relay state, a limit in kW, a register.
+        """
+        if self.kind == "relay":
+            return observed == self.value
+        if self.kind == "load_limit":
+            limit = parse_limit(observed)
+            return limit is not None and limit == parse_limit(self.value)
+        return True
 
     def _finish(self, state, *, observed=None, detail=None):
         """Write the outcome of unfinished commands; a finished one keeps its own."""
@@ -103,7 +214,7 @@ class EnergyCommand(models.Model):
             {
                 "state": state,
                 "done_at": fields.Datetime.now(),
-                "observed": observed,
+                "observed": observed and observed.replace("\0", "")[:200],
                 "detail": detail,
             }
         )

@@ -6,7 +6,9 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..ingest import Batch
+from .energy_command import UNFINISHED
 from .protected import refuse, without_defaults
+from .supply import parse_limit
 
 HEARTBEAT_SECONDS = 15
 SILENT_SECONDS = 120
@@ -22,7 +24,7 @@ class EnergyGateway(models.Model):
 
     _name = "energy.gateway"
     _description = "Energy Gateway"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "energy.alarm"]
     _order = "name, id"
     _check_company_auto = True
 
@@ -165,6 +167,8 @@ class EnergyGateway(models.Model):
         """Note that the gateway is alive; written seldom, to keep polls cheap."""
         limit = fields.Datetime.now() - timedelta(seconds=HEARTBEAT_SECONDS)
         if not self.last_seen or self.last_seen < limit:
+            if not self.online:
+                self._all_clear(["alarm_gateway"], self.env._("The bridge is back."))
             self.env.cr.execute(
                 SQL(
                     "UPDATE energy_gateway SET last_seen = %s WHERE id = %s",
@@ -172,43 +176,59 @@ class EnergyGateway(models.Model):
                     self.id,
                 )
             )
-            self.invalidate_recordset(["last_seen"])
+            self.invalidate_recordset(["last_seen", "online"])
 
     def _take_reported(self, reported):
         """Store what the bridge read back; verify or repeat commands by it."""
-        states = {
-            str(row.get("meter_serial")): row
-            for row in reported
-            if row.get("relay") in ("closed", "open", "unknown")
-        }
+        rows = {str(row.get("meter_serial")): row for row in reported}
         meters = self.env["energy.meter"].search(
-            [("gateway_id", "=", self.id), ("has_relay", "=", True)]
+            [
+                ("gateway_id", "=", self.id),
+                "|",
+                ("has_relay", "=", True),
+                ("can_limit", "=", True),
+            ]
         )
+        limiting = meters.filtered("can_limit")
+        ordered = limiting and self._unfinished("load_limit").meter_id
         for meter in meters:
-            row = states.get(meter.serial)
-            if row is None:
-                continue
-            generation = row.get("generation")
-            generation = generation if type(generation) is int else 0
-            relay = row["relay"]
-            if (relay, generation) != (meter.relay_state, meter.relay_generation):
-                meter._take_relay(relay, generation)
-            if relay in ("closed", "open"):
-                meter._reconcile()
+            row = rows.get(meter.serial)
+            if row is not None and meter.has_relay:
+                self._take_reported_relay(meter, row)
+            if row is not None and meter.can_limit:
+                limit = row.get("load_limit_kw")
+                meter._take_reported_limit(limit, meter in ordered)
+
+    def _take_reported_relay(self, meter, row):
+        relay, generation = row.get("relay"), row.get("generation")
+        if relay not in ("closed", "open", "unknown"):
+            return
+        generation = generation if type(generation) is int else 0
+        if (relay, generation) != (meter.relay_state, meter.relay_generation):
+            meter._take_relay(relay, generation)
+        if relay != "unknown":
+            meter._reconcile()
+
+    def _unfinished(self, *kinds):
+        return self.env["energy.command"].search(
+            [
+                ("gateway_id", "=", self.id),
+                ("kind", "in", kinds),
+                ("state", "in", UNFINISHED),
+            ]
+        )
 
     def _due_commands(self):
         """This gateway's commands that are to be executed now; expired ones end."""
         now = fields.Datetime.now()
-        commands = self.env["energy.command"].search(
-            [("gateway_id", "=", self.id), ("state", "in", ("pending", "sent"))]
-        )
+        commands = self._unfinished("relay", "load_limit", "read_now")
         stale = commands.filtered(lambda c: not c._is_wanted())
         stale._finish("superseded", detail=self.env._("Not wanted any more"))
         commands -= stale
         expired = commands.filtered(lambda c: c.expires_at <= now)
         for command in expired:
             command._finish("expired", detail=self.env._("The bridge did not answer"))
-            command.meter_id._fail_relay(command)
+            command.meter_id._fail(command)
         due = commands - expired
         due.filtered(lambda c: c.state == "pending").write(
             {"state": "sent", "sent_at": now}
@@ -218,22 +238,21 @@ class EnergyGateway(models.Model):
     def _take_result(self, command, row):
         """Note the outcome of one command as the bridge reported it."""
         observed = row.get("observed")
-        outcome = row.get("outcome")
-        verified = outcome == "verified" and (
-            command.kind != "relay" or observed == command.value
-        )
+        verified = row.get("outcome") == "verified" and command._is_done_by(observed)
         if command.kind == "relay" and observed in ("closed", "open"):
             command.meter_id._take_relay(observed, command.generation)
+        if command.kind == "load_limit" and verified and command._is_wanted():
+            command.meter_id._take_limit(parse_limit(observed))
         state = "verified" if verified else "failed"
-        if outcome == "expired":
+        if row.get("outcome") == "expired":
             state = "expired"
         finished = command._finish(
             state,
-            observed=json.dumps(observed),
-            detail=str(row.get("detail") or "")[:500],
+            observed=observed if isinstance(observed, str) else json.dumps(observed),
+            detail=str(row.get("detail") or "").replace("\0", "")[:500],
         )
         if finished and state != "verified":
-            command.meter_id._fail_relay(command)
+            command.meter_id._fail(command)
 
     # -------------------------------------------------------------------------- set-up
 
@@ -298,10 +317,8 @@ class EnergyGateway(models.Model):
         """Raise an activity for each gateway that fell silent, once."""
         limit = fields.Datetime.now() - timedelta(seconds=SILENT_SECONDS)
         for gateway in self.search([("last_seen", "<", limit)]):
-            summary = self.env._("The bridge is silent")
-            if summary not in gateway.activity_ids.mapped("summary"):
-                gateway.activity_schedule(
-                    "mail.mail_activity_data_todo",
-                    summary=summary,
-                    note=self.env._("Last seen %s UTC.", gateway.last_seen),
-                )
+            gateway._alarm(
+                "alarm_gateway",
+                self.env._("The bridge is silent"),
+                self.env._("Last seen %s UTC.", gateway.last_seen),
+            )

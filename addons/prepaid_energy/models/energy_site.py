@@ -21,6 +21,15 @@ class EnergySite(models.Model):
         "res.company", required=True, default=lambda self: self.env.company
     )
     partner_id = fields.Many2one("res.partner", string="Address")
+    user_id = fields.Many2one(
+        "res.users",
+        "Called for Alarms",
+        tracking=True,
+        default=lambda self: self.env.user,
+        domain="[('share', '=', False)]",
+        help="Trips, relays that do not follow, silent bridges become this user's "
+        "activities. Empty: they are on the record, for everybody.",
+    )
     tz = fields.Selection(
         _tz_get,
         string="Time Zone",
@@ -87,8 +96,10 @@ class EnergySite(models.Model):
                 "stopped_at": fields.Datetime.now() if stopped else False,
             }
         )
-        # sudo: relays follow
-        self.sudo().service_point_ids._converge()
+        points = self.sudo().service_point_ids  # sudo: relays follow
+        if not stopped:
+            points.wallet_id._wait_for_hours()
+        points._converge()
 
     def action_view_service_points(self):
         """Open the service points of the site as cards."""

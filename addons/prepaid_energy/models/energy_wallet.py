@@ -12,7 +12,7 @@ DECIDED_BY_LEDGER = {
     "level",
     "level_since",
     "cut_from",
-    "days_warned",
+    "warned",
     "emergency_active",
     "debt_wallet_id",
     "closed_on",
@@ -90,7 +90,6 @@ class EnergyWallet(models.Model):
         copy=False,
         help="When the cut-off takes effect: after the grace time, in cut-off hours.",
     )
-    days_warned = fields.Boolean(readonly=True, copy=False)
     emergency_active = fields.Boolean(
         "Emergency Credit",
         readonly=True,

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, float_round
 
 from ..exchange.numbers import exact
 from . import supply
@@ -23,6 +23,17 @@ class EnergyWallet(models.Model):
         help="Until the cut-off threshold, at the use of the last seven days. Empty "
         "where nothing was used.",
     )
+    warned = fields.Json(
+        readonly=True,
+        copy=False,
+        help="The lowest levels of which the tenant was warned: balance and days.",
+    )
+    emergency_offered = fields.Boolean(compute="_compute_emergency_offered")
+
+    @api.depends("level", "emergency_active", "policy_id.emergency_credit")
+    def _compute_emergency_offered(self):
+        for wallet in self:
+            wallet.emergency_offered = not wallet._no_emergency()
 
     def _compute_days_left(self):
         days = self._days()
@@ -76,6 +87,7 @@ class EnergyWallet(models.Model):
             level = wallet._level_at(balances[wallet.id])
             if level != wallet.level:
                 wallet._change_level(level, balances[wallet.id])
+        self._warn("balance", balances)
         # sudo: the relay follows the money, whoever moved it
         self.sudo().service_point_ids._converge()
 
@@ -151,9 +163,36 @@ class EnergyWallet(models.Model):
             )
         if before == supply.CUT:
             return self.env._("Balance %s: supply is being restored.", balance)
-        if level == supply.LOW:
-            return self.env._("Balance %s: please top up soon.", balance)
         return ""
+
+    def _announce_cut(self):
+        """Tell tenants whose wallets were used up before the policy was armed."""
+        for wallet in self.filtered(lambda wallet: wallet.level == supply.CUT):
+            balance = wallet._format(wallet.balance)
+            wallet._tell(wallet._level_message(supply.CUT, supply.CUT, balance))
+
+    def _wait_for_hours(self, grace=False):
+        """Let cut-offs that are about to be made anew wait for cut-off hours again.
+
+        Wallets of which a relay is open already stay as they are.
+
+        :param bool grace: whether the grace time begins anew as well.
+        """
+        now = fields.Datetime.now()
+        for wallet in self.filtered(lambda wallet: wallet.level == supply.CUT):
+            if "open" not in wallet.service_point_ids.mapped("desired_state"):
+                moment = wallet.policy_id._cut_moment(now, grace=grace)
+                if grace or moment > now:
+                    wallet._write_decided({"cut_from": moment})
+
+    def _format_up(self, amount):
+        """A Decimal amount as people read it, rounded up to what can be paid."""
+        rounded = float_round(
+            float(amount),
+            precision_rounding=self.currency_id.rounding,
+            rounding_method="UP",
+        )
+        return self.currency_id.format(rounded)
 
     def _local_text(self, moment):
         """A moment as the tenant reads it, by the clock of the site."""
@@ -166,49 +205,131 @@ class EnergyWallet(models.Model):
 
     @api.model
     def _cron_policy(self):
-        """Cut what waited for its grace time or for cut-off hours; warn by days."""
+        """Cut what waited for its grace time or for cut-off hours; warn."""
         now = fields.Datetime.now()
         due = self.search([("level", "=", supply.CUT), ("cut_from", "<=", now)])
+        due._wait_for_hours()  # a day off may have been entered since
         due.service_point_ids._converge()
+        self._warn_by_balance()
         self._warn_by_days()
+
+    # ------------------------------------------------------------------ warnings
+
+    @api.model
+    def _warn_by_balance(self):
+        """Warn at the further levels; the first one is warned of with the level."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT wallet.id
+                  FROM energy_wallet wallet
+                  JOIN energy_policy policy ON policy.id = wallet.policy_id
+                  LEFT JOIN energy_policy_level level
+                         ON level.policy_id = policy.id AND level.basis = 'balance'
+                 WHERE wallet.active
+                   AND (wallet.balance <= level.balance
+                        AND level.balance < COALESCE(
+                            (wallet.warned->>'balance')::numeric, 'infinity')
+                        OR wallet.balance > (wallet.warned->>'balance')::numeric
+                            + policy.restore_threshold - policy.cutoff_threshold)
+                """
+            )
+        )
+        wallets = self.browse([row[0] for row in rows])
+        wallets._warn("balance", wallets._exact_balances())
 
     @api.model
     def _warn_by_days(self):
-        """Warn once, when few days are left; anew after a day more was left."""
-        wallets = self.search([("policy_id.warning_days", ">", 0)])
-        found = wallets._days()
-        for wallet in wallets:
-            days, limit = found.get(wallet.id), wallet.policy_id.warning_days
-            few = days is not None and days <= limit
-            if few and not wallet.days_warned and wallet.level == supply.NORMAL:
-                wallet._write_decided({"days_warned": True})
-                wallet._tell(
-                    wallet.env._(
-                        "Balance %(balance)s: at your use of the last days it lasts "
-                        "%(days).1f more days.",
-                        balance=wallet._format(wallet.balance),
-                        days=days,
-                    )
-                )
-            elif wallet.days_warned and (days is None or days > limit + 1):
-                wallet._write_decided({"days_warned": False})
+        """Warn when few days are left."""
+        wallets = self.search(
+            [
+                "|",
+                ("policy_id.warning_days", ">", 0),
+                ("policy_id.level_ids.basis", "=", "days"),
+            ]
+        )
+        days = wallets._days()
+        wallets._warn(
+            "days", {key: Decimal(repr(value)) for key, value in days.items()}
+        )
+
+    def _warn(self, basis, values):
+        """Warn each wallet once at each level, anew after it was better by a margin.
+
+        :param str basis: ``balance`` or ``days``.
+        :param dict values: wallet id -> Decimal; without one there is nothing to fear.
+        """
+        for wallet in self:
+            policy = wallet.sudo().policy_id  # sudo: as above
+            levels = policy._levels()[basis] if policy else []
+            given = (wallet.warned or {}).get(basis)
+            given = None if given is None else Decimal(given)
+            value = values.get(wallet.id, Decimal("Infinity"))
+            now = supply.warnings_given(
+                value, levels, given, policy._margins()[basis] if policy else 0
+            )
+            if now == given:
+                continue
+            warned = dict(wallet.warned or {})
+            warned[basis] = None if now is None else str(now)
+            wallet._write_decided({"warned": warned})
+            fresh = now is not None and (given is None or now < given)
+            if fresh and wallet.level != supply.CUT:
+                wallet._tell(wallet._warning(basis, value))
+
+    def _warning(self, basis, value):
+        """What the tenant reads."""
+        balance = self._format(self.balance)
+        if basis == "balance":
+            return self.env._("Balance %s: please top up soon.", balance)
+        return self.env._(
+            "Balance %(balance)s: at your use of the last days it lasts %(days).1f "
+            "more days.",
+            balance=balance,
+            days=float(value),
+        )
+
+    # ------------------------------------------------------------------ emergency
 
     def action_emergency(self):
         """Let a wallet use its policy's emergency credit, once until it is restored.
 
+        The tenant may ask, over the portal, and who may write the wallet in the office.
+
         :raise UserError: there is none, it is in use, or it is not needed yet.
+        :raise AccessError: not one's own wallet, or only allowed to look.
         """
+        self.check_access("read")
+        if self.env.user._is_internal():
+            self.check_access("write")
         for wallet in self:
-            policy = wallet.sudo().policy_id  # sudo: tenants read no policies
-            if not policy.emergency_credit:
-                raise UserError(self.env._("There is no emergency credit here."))
-            if wallet.emergency_active:
-                raise UserError(self.env._("The emergency credit is in use already."))
-            if wallet.level == supply.NORMAL:
-                raise UserError(self.env._("The balance is not low."))
+            problem = wallet._no_emergency()
+            if problem:
+                raise UserError(problem)
             # sudo: the tenant, or the office, asks; the policy has allowed it
-            wallet.sudo()._write_decided({"emergency_active": True})
-            wallet.sudo()._leave_cut()
+            wallet = wallet.sudo()
+            wallet._write_decided({"emergency_active": True})
+            amount = wallet._format(wallet.policy_id.emergency_credit)
+            wallet.message_post(
+                body=self.env._(
+                    "Emergency credit of %(amount)s taken by %(user)s.",
+                    amount=amount,
+                    user=self.env.user.name,
+                )
+            )
+            wallet._leave_cut()
+
+    def _no_emergency(self):
+        """Why there is no emergency credit to take now; empty where there is."""
+        policy = self.sudo().policy_id  # sudo: tenants read no policies
+        if not policy.emergency_credit:
+            return self.env._("There is no emergency credit here.")
+        if self.emergency_active:
+            return self.env._("The emergency credit is in use already.")
+        if self.level == supply.NORMAL:
+            return self.env._("The balance is not low.")
+        return ""
 
     def _leave_cut(self):
         """A lower threshold counts at once, without waiting for the restore level."""

@@ -7,30 +7,12 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
-from .common import EnergyCase, add_point, credit
+from .common import add_point, credit
+from .relay_case import RelayCase
 
 
 @tagged("post_install", "-at_install")
-class TestRelay(EnergyCase):
-    def setUp(self):
-        super().setUp()
-        credit(self.wallet, "1", f"test:{self.id()}")
-        self.poll("closed")
-
-    def poll(self, relay, generation=0, serial="M-1"):
-        """One heartbeat of the bridge; the commands it gets."""
-        answer = self.bridge.commands(
-            [{"meter_serial": serial, "relay": relay, "generation": generation}]
-        )
-        return answer["commands"]
-
-    def run_dry(self):
-        """Use more than the wallet has; the commands in the same answer."""
-        return self.ingest((0, "0"), (60, "10"))["commands"]
-
-    def command(self):
-        return self.env["energy.command"].search([("meter_id", "=", self.meter.id)])
-
+class TestRelay(RelayCase):
     def test_zero_crossing_and_cut_off_in_the_same_response(self):
         (command,) = self.run_dry()
         self.assertEqual(
@@ -120,12 +102,6 @@ class TestRelay(EnergyCase):
         (restore,) = self.poll("open", command["generation"])
         self.assertEqual(restore["value"], "closed")
 
-    def lock_out(self, point=None, user=None):
-        wizard = self.env["energy.lockout"].with_user(user or self.env.user)
-        wizard.create(
-            {"service_point_id": (point or self.point).id, "reason": "busbar"}
-        ).action_lock_out()
-
     def test_lock_out_opens_and_no_top_up_closes(self):
         self.lock_out()
         (command,) = self.poll("closed")
@@ -206,24 +182,6 @@ class TestRelay(EnergyCase):
         self.assertEqual(self.point.desired_state, "hold")
         self.assertEqual(self.poll("closed"), [])
 
-    def test_overload_trip_waits_for_confirmation_on_site(self):
-        credit(self.wallet, "100", "test:rich")
-        event = {
-            "uid": "e-1",
-            "meter_serial": "M-1",
-            "time": self.at(0),
-            "kind": "overload_trip",
-            "data": {},
-        }
-        self.ingest(events=[event])
-        self.ingest(events=[event])
-        self.assertTrue(self.point.tripped)
-        self.assertEqual(len(self.point.activity_ids), 1)
-        self.assertEqual(self.poll("open"), [], "an overload trip is not re-armed")
-        self.point.action_confirm_on_site()
-        (command,) = self.poll("open")
-        self.assertEqual(command["value"], "closed")
-
     def test_switch_off_and_on_from_the_office(self):
         self.point.action_switch_off()
         (command,) = self.poll("closed")
@@ -297,15 +255,3 @@ class TestRelay(EnergyCase):
     def test_desired_state_cannot_be_written(self):
         with self.assertRaises(UserError):
             self.point.desired_state = "open"
-
-    def test_a_silent_gateway_raises_one_activity(self):
-        past = fields.Datetime.now() - timedelta(minutes=10)
-        self.env.cr.execute(
-            "UPDATE energy_gateway SET last_seen = %s WHERE id = %s",
-            [past, self.gateway.id],
-        )
-        self.gateway.invalidate_recordset()
-        self.env["energy.gateway"]._cron_watch()
-        self.env["energy.gateway"]._cron_watch()
-        self.assertEqual(len(self.gateway.activity_ids), 1)
-        self.assertFalse(self.gateway.online)

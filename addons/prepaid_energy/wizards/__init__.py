@@ -5,6 +5,7 @@ from . import (
     energy_tariff_holidays,
     energy_tariff_import,
     energy_topup,
+    energy_trip_confirm,
     energy_wallet_operation,
     energy_whatif,
 )

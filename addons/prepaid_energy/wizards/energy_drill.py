@@ -6,6 +6,8 @@ from odoo.fields import Command
 
 from ..models import supply
 
+NAMED = 20
+
 
 class EnergyDrill(models.TransientModel):
     """Who would be cut off in the next hours and why, as if the policy were armed."""
@@ -15,6 +17,8 @@ class EnergyDrill(models.TransientModel):
 
     policy_id = fields.Many2one("energy.policy", required=True, ondelete="cascade")
     hours = fields.Integer(default=24, required=True)
+    armed = fields.Boolean(related="policy_id.armed")
+    stopped_site_ids = fields.Many2many(related="policy_id.stopped_site_ids")
     line_ids = fields.One2many(
         "energy.drill.line", "drill_id", compute="_compute_line_ids", store=True
     )
@@ -51,22 +55,45 @@ class EnergyDrill(models.TransientModel):
                 "point_ids": [
                     Command.set(
                         wallet.service_point_ids.filtered(
-                            lambda point: (
-                                point.meter_id.has_relay and not point.never_cut
-                            )
+                            lambda point: point.meter_id.has_relay and not point.kept_on
                         ).ids
                     )
                 ],
                 "spared_ids": [
                     Command.set(
                         wallet.service_point_ids.filtered(
-                            lambda point: (
-                                point.never_cut or not point.meter_id.has_relay
-                            )
+                            lambda point: point.kept_on or not point.meter_id.has_relay
                         ).ids
                     )
                 ],
             }
+
+    def action_arm(self):
+        """Arm the policy; the chatter keeps what the drill said.
+
+        :raise AccessError: only managers arm.
+        :raise UserError: it is armed already.
+        """
+        self.ensure_one()
+        lines = list(self._lines())  # as it is now, not as it was when it was opened
+        wallets = self.env["energy.wallet"].browse(line["wallet_id"] for line in lines)
+        points = {id_ for line in lines for id_ in line["point_ids"][0][2]}
+        note = self.env._(
+            "Armed after a drill: within %(hours)s hours it would cut off "
+            "%(wallets)s wallets, %(points)s service points. %(names)s",
+            hours=self.hours,
+            wallets=len(wallets),
+            points=len(points),
+            names=", ".join(wallets[:NAMED].mapped("name")),
+        )
+        self.policy_id._arm(note)
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "energy.policy",
+            "res_id": self.policy_id.id,
+            "views": [(False, "form")],
+            "target": "main",
+        }
 
     def _reason(self, wallet, balance, left, moment):
         if left <= 0:
@@ -107,5 +134,5 @@ class EnergyDrillLine(models.TransientModel):
         relation="energy_drill_line_spared_rel",
         string="Not Cut",
         readonly=True,
-        help="Life-safety loads, feeders of such, and points without a relay.",
+        help="What is never cut, feeders of such, and points without a relay.",
     )
