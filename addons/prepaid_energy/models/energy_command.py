@@ -85,10 +85,10 @@ class EnergyCommand(models.Model):
         return self.env._("Open") if self.value == "open" else self.env._("Close")
 
     def _answer(self):
-        """What came of it, in a few words and by the clock of the site."""
+        """What came of it, in a few words."""
         states = dict(self._fields["state"]._description_selection(self.env))
         moment = self.done_at or self.sent_at or self.create_date
-        parts = [states[self.state], self.service_point_id._local(moment)]
+        parts = [states[self.state], self.service_point_id._when(moment)]
         parts += [text for text in (self.observed, self.detail) if text]
         return " · ".join(parts)
 

@@ -246,9 +246,11 @@ class EnergyGateway(models.Model):
         state = "verified" if verified else "failed"
         if row.get("outcome") == "expired":
             state = "expired"
+        if observed is not None and not isinstance(observed, str):
+            observed = json.dumps(observed)
         finished = command._finish(
             state,
-            observed=observed if isinstance(observed, str) else json.dumps(observed),
+            observed=observed,
             detail=str(row.get("detail") or "").replace("\0", "")[:500],
         )
         if finished and state != "verified":

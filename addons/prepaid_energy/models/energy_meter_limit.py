@@ -1,6 +1,6 @@
 from odoo import fields, models
 
-from ..exchange.numbers import exact
+from ..exchange.numbers import exact, plain
 from .energy_command import UNFINISHED
 from .energy_meter_relay import BY_ITSELF
 from .supply import LIMIT_DIGITS, parse_limit
@@ -39,7 +39,7 @@ class EnergyMeter(models.Model):
         commands = self._commands_of(self.service_point_id, "load_limit").filtered(
             lambda c: c.state in UNFINISHED and parse_limit(c.value) == limit
         )
-        commands._finish("verified", observed=f"{limit.normalize():f}")
+        commands._finish("verified", observed=plain(limit))
         if commands:
             self.limit_failures = 0
         if commands or changed and limit == self._limit_wanted():
@@ -107,4 +107,7 @@ class EnergyMeter(models.Model):
                 self.env._("The load limit of %s was changed on site", self.serial),
                 self.env._("It is being set again, once a minute."),
             )
-        point._repeat_limit(self.env._("Repeated: the limit is another one"))
+        seen = "" if limit is None else plain(limit)
+        point._repeat_limit(
+            self.env._("Repeated: the meter has %s kW", seen) if mine and seen else ""
+        )

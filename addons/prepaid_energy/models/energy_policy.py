@@ -242,7 +242,8 @@ class EnergyPolicy(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "prepaid_energy.energy_drill_action"
         )
-        return {**action, "context": {"default_policy_id": self.id}}
+        context = {"default_policy_id": self.id, "dialog_size": "extra-large"}
+        return {**action, "context": context}
 
     def action_disarm(self):
         """Cut nobody any more; what this policy has cut comes back."""

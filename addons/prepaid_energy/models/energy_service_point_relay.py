@@ -359,12 +359,17 @@ class EnergyServicePoint(models.Model):
             return self.env._("Switched off by %s", self.switched_user_id.name or "")
         if cause or not wallet:
             return cause or self.env._("Supply is due")
+        if self.desired_state == supply.CLOSED and wallet.level == supply.CUT:
+            return self._why_not_cut(wallet)
         return self.env._("Balance %s", wallet._format(wallet.balance))
 
     def _limit_reason(self):
         """Why the load limit is wanted as it is, for the audit."""
-        own, wanted = self.load_limit_kw, self.wanted_limit_kw
-        if wanted != own:
-            wallet = self.wallet_id.sudo()  # sudo: see _payer
+        wallet = self.wallet_id.sudo()  # sudo: see _payer
+        if self.wanted_limit_kw != self.load_limit_kw:
             return self.env._("Balance %s is low", wallet._format(wallet.balance))
-        return self.env._("Limit of the point") if own else self.env._("No limit")
+        if self.load_limit_kw:
+            return self.env._("Limit of the point")
+        if wallet.policy_id.low_limit_kw:
+            return self.env._("Balance %s", wallet._format(wallet.balance))
+        return self.env._("No limit")

@@ -10,13 +10,14 @@ class EnergyServicePoint(models.Model):
 
     _inherit = "energy.service.point"
 
-    has_relay = fields.Boolean(related="meter_id.has_relay")
-    can_limit = fields.Boolean(related="meter_id.can_limit")
+    has_relay = fields.Boolean(related="meter_id.has_relay", tracking=False)
+    can_limit = fields.Boolean(related="meter_id.can_limit", tracking=False)
     relay_state = fields.Selection(related="meter_id.relay_state", string="Relay")
     reported_limit_kw = fields.Float(
         related="meter_id.load_limit_kw", string="Limit Reported (kW)"
     )
-    cutoffs_stopped = fields.Boolean(related="site_id.cutoffs_stopped")
+    cutoffs_stopped = fields.Boolean(related="site_id.cutoffs_stopped", tracking=False)
+    stop_reason = fields.Char(related="site_id.stop_reason", tracking=False)
     supply_state = fields.Selection(
         [
             ("on", "On"),
@@ -107,7 +108,7 @@ class EnergyServicePoint(models.Model):
             return self.env._(
                 "Open, because %(user)s switched it off on %(time)s.",
                 user=self.switched_user_id.name or self.env._("somebody"),
-                time=self._local(self.switched_at),
+                time=self._when(self.switched_at),
             )
         wallet = self.wallet_id.sudo()  # sudo: an electrician reads no wallets
         if not wallet or wallet.level == supply.NORMAL:
@@ -121,7 +122,7 @@ class EnergyServicePoint(models.Model):
     def _why_locked(self):
         values = {
             "user": self.lockout_user_id.name,
-            "time": self._local(self.lockout_at),
+            "time": self._when(self.lockout_at),
             "reason": self.lockout_reason or "",
         }
         if self.desired_state == supply.HOLD:
@@ -135,13 +136,13 @@ class EnergyServicePoint(models.Model):
         )
 
     def _why_tripped(self):
-        when = self._local(self.tripped_at)
+        when = self._when(self.tripped_at)
         if self.rearm_at:
             return self.env._(
                 "Hands off: it tripped on overload on %(time)s and closes again by "
                 "itself on %(rearm)s.",
                 time=when,
-                rearm=self._local(self.rearm_at),
+                rearm=self._when(self.rearm_at),
             )
         return self.env._(
             "Hands off: it tripped on overload on %s. Somebody must look into it on "
@@ -157,7 +158,7 @@ class EnergyServicePoint(models.Model):
             "%(time)s; a top-up of %(missing)s restores supply.",
             wallet=wallet.name,
             balance=wallet._format(wallet.balance),
-            time=self._local(wallet.level_since),
+            time=self._when(wallet.level_since),
             missing=wallet._format_up(missing),
         )
 
@@ -188,17 +189,20 @@ class EnergyServicePoint(models.Model):
         elif wallet.cut_from:
             cause = self.env._(
                 "it is cut off on %s unless it is topped up.",
-                self._local(wallet.cut_from),
+                self._when(wallet.cut_from),
             )
         else:
             cause = self.env._("it is being decided anew.")
         return f"{begin} {cause}"
 
-    def _local(self, moment):
+    def _when(self, moment):
+        """A moment by the clock of who reads the sentence."""
+        return self._local(moment, self.env.context.get("tz"))
+
+    def _local(self, moment, tz=None):
         """A moment by the clock of the site, as this user's language writes it."""
         if not moment:
             return ""
         # sudo: tenants read no sites
-        return format_datetime(
-            self.env, moment, tz=self.sudo().site_id.tz or "UTC", dt_format="medium"
-        )
+        tz = tz or self.sudo().site_id.tz or "UTC"
+        return format_datetime(self.env, moment, tz=tz, dt_format="short")

@@ -84,16 +84,20 @@ def set_up_park(cls):
         }
     )
     # sudo: the drill arms a policy otherwise
-    policy = cls.env["energy.policy"].sudo().create(
-        {
-            "name": "Tenants",
-            "armed": True,
-            "warning_threshold": 20,
-            "cutoff_threshold": 0,
-            "restore_threshold": 5,
-            "topup_minimum": 5,
-            "topup_maximum": 500,
-        }
+    policy = (
+        cls.env["energy.policy"]
+        .sudo()
+        .create(
+            {
+                "name": "Tenants",
+                "armed": True,
+                "warning_threshold": 20,
+                "cutoff_threshold": 0,
+                "restore_threshold": 5,
+                "topup_minimum": 5,
+                "topup_maximum": 500,
+            }
+        )
     )
     cls.policy = policy.with_env(cls.env)
     cls.tenant = cls.env["res.partner"].create(

@@ -51,6 +51,15 @@ class TestCommand(RelayCase):
             ],
         )
 
+    def test_a_close_in_spite_of_the_balance_says_why(self):
+        self.run_dry()
+        self.policy.action_disarm()
+        self.assertIn("Tenants is not armed", self.command()[0].reason)
+        self.policy.armed = True
+        self.site.stop_reason = "Storm"
+        self.site.action_stop_cutoffs()
+        self.assertIn("stopped at Test park", self.command()[0].reason)
+
     def test_commands_open_from_point_and_meter(self):
         self.run_dry()
         for record in (self.point, self.meter):

@@ -301,7 +301,7 @@ class TestPolicy(EnergyCase):
         self.assertTrue(self.policy.armed)
         self.assertEqual(self.point.desired_state, "open")
         note = self.policy.message_ids[0]
-        self.assertIn("1 wallets, 1 service points. Tenant Ltd", note.body)
+        self.assertIn("wallets 1, service points 1. Tenant Ltd", note.body)
         self.assertEqual(note.author_id, manager.partner_id)
         with self.assertRaisesRegex(UserError, "armed already"):
             self.env["energy.drill"].create({"policy_id": self.policy.id}).action_arm()
@@ -347,7 +347,10 @@ class TestPolicy(EnergyCase):
     def test_arming_gives_the_grace_time(self):
         self.unarmed()
         self.policy.grace_hours = 5
-        self.drill().action_arm()
+        drill = self.drill()
+        self.assertGreater(drill.line_ids.cut_from, datetime.now() + timedelta(hours=4))
+        self.assertEqual((drill.wallet_count, drill.point_count), (1, 1))
+        drill.action_arm()
         self.assertEqual(self.point.desired_state, "closed")
         self.assertIn("unless you top up", self.messages()[0])
 

@@ -23,6 +23,15 @@ class EnergyDrill(models.TransientModel):
         "energy.drill.line", "drill_id", compute="_compute_line_ids", store=True
     )
 
+    wallet_count = fields.Integer("Wallets Cut", compute="_compute_counts")
+    point_count = fields.Integer("Points Cut", compute="_compute_counts")
+
+    @api.depends("line_ids.point_ids")
+    def _compute_counts(self):
+        for drill in self:
+            drill.wallet_count = len(drill.line_ids)
+            drill.point_count = len(drill.line_ids.point_ids)
+
     @api.depends("policy_id", "hours")
     def _compute_line_ids(self):
         for drill in self:
@@ -44,9 +53,9 @@ class EnergyDrill(models.TransientModel):
             if left > use * self.hours / 24 or left > 0 and not use:
                 continue
             seconds = int(max(left, Decimal(0)) / use * 86400) if use else 0
-            moment = wallet.cut_from or self.policy_id._cut_moment(
-                now + timedelta(seconds=seconds)
-            )
+            moment = self.policy_id._cut_moment(now + timedelta(seconds=seconds))
+            if self.policy_id.armed and wallet.cut_from:
+                moment = wallet.cut_from  # grace and hours begin when it is armed
             yield {
                 "wallet_id": wallet.id,
                 "daily_use": use,
@@ -77,10 +86,10 @@ class EnergyDrill(models.TransientModel):
         self.ensure_one()
         lines = list(self._lines())  # as it is now, not as it was when it was opened
         wallets = self.env["energy.wallet"].browse(line["wallet_id"] for line in lines)
-        points = {id_ for line in lines for id_ in line["point_ids"][0][2]}
+        points = {number for line in lines for number in line["point_ids"][0][2]}
         note = self.env._(
-            "Armed after a drill: within %(hours)s hours it would cut off "
-            "%(wallets)s wallets, %(points)s service points. %(names)s",
+            "Armed after a drill. Cut off within %(hours)s hours: wallets %(wallets)s, "
+            "service points %(points)s. %(names)s",
             hours=self.hours,
             wallets=len(wallets),
             points=len(points),
