@@ -195,6 +195,18 @@ class EnergyCommand(models.Model):
             return wanted == (self.generation, self.value)
         return self.kind != "load_limit" or self.generation == point.limit_generation
 
+    def _expire(self):
+        """End those of these commands that are too old, which calls a person.
+
+        :return: the commands that ended.
+        """
+        now = fields.Datetime.now()
+        expired = self.filtered(lambda c: c.expires_at <= now)
+        for command in expired:
+            command._finish("expired", detail=self.env._("The bridge did not answer"))
+            command.meter_id._fail(command)
+        return expired
+
     def _is_done_by(self, observed):
         """Whether what the bridge read back is what was asked for.
 

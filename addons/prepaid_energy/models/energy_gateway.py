@@ -224,12 +224,8 @@ class EnergyGateway(models.Model):
         commands = self._unfinished("relay", "load_limit", "read_now")
         stale = commands.filtered(lambda c: not c._is_wanted())
         stale._finish("superseded", detail=self.env._("Not wanted any more"))
-        commands -= stale
-        expired = commands.filtered(lambda c: c.expires_at <= now)
-        for command in expired:
-            command._finish("expired", detail=self.env._("The bridge did not answer"))
-            command.meter_id._fail(command)
-        due = commands - expired
+        due = commands - stale
+        due -= due._expire()
         due.filtered(lambda c: c.state == "pending").write(
             {"state": "sent", "sent_at": now}
         )
@@ -316,7 +312,8 @@ class EnergyGateway(models.Model):
 
     @api.model
     def _cron_watch(self):
-        """Raise an activity for each gateway that fell silent, once."""
+        """Call a person for each gateway that fell silent; end its commands."""
+        self.env["energy.command"].search([("state", "in", UNFINISHED)])._expire()
         limit = fields.Datetime.now() - timedelta(seconds=SILENT_SECONDS)
         for gateway in self.search([("last_seen", "<", limit)]):
             gateway._alarm(

@@ -29,6 +29,16 @@ class EnergyMeter(models.Model):
     relay_failures = fields.Integer(readonly=True, copy=False, aggregator=None)
     relay_retry_at = fields.Datetime(readonly=True, copy=False)
 
+    def write(self, vals):
+        """A meter that changes its bridge leaves its commands there unexecuted."""
+        if "gateway_id" in vals:
+            moving = self.filtered(lambda m: m.gateway_id.id != vals["gateway_id"])
+            # sudo: an audit row, not a wish; the new bridge's poll begins anew
+            moving.env["energy.command"].sudo().search(
+                [("meter_id", "in", moving.ids), ("state", "in", UNFINISHED)]
+            )._finish("superseded", detail=self.env._("The meter changed its bridge"))
+        return super().write(vals)
+
     def _take_relay(self, relay, generation):
         """Store the relay's state as the bridge read it back.
 

@@ -25,7 +25,7 @@ class EnergySite(models.Model):
         "res.users",
         "Called for Alarms",
         tracking=True,
-        default=lambda self: self.env.user,
+        default=lambda self: self._default_user_id(),
         domain="[('share', '=', False)]",
         help="Trips, relays that do not follow, silent bridges become this user's "
         "activities. Empty: they are on the record, for everybody.",
@@ -55,6 +55,10 @@ class EnergySite(models.Model):
         counts = {site.id: count for site, count in groups}
         for site in self:
             site.service_point_count = counts.get(site.id, 0)
+
+    def _default_user_id(self):
+        """Who makes the site, unless a machine does."""
+        return self.env.user if self.env.user._is_internal() else False
 
     @api.model_create_multi
     def create(self, vals_list):

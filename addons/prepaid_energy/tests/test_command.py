@@ -98,6 +98,41 @@ class TestCommand(RelayCase):
         (due,) = self.poll("open", first["generation"])
         self.assertEqual(due["id"], second["id"], "it converges on the newest")
 
+    def revive(self, command):
+        """As if two transactions met, and neither saw the other's command."""
+        command.write({"state": "sent", "done_at": False})
+
+    def test_a_stale_command_is_not_handed_out_whatever_its_state(self):
+        self.meter.can_limit = True
+        self.topup("100")
+        for value in (5, 6):
+            self.point.load_limit_kw = value
+        self.point.action_switch_off()
+        self.point.action_switch_on()
+        for kind in ("relay", "load_limit"):
+            old = self.command(("kind", "=", kind))[-1]
+            self.revive(old)
+            due = [row["id"] for row in self.poll("closed", load_limit_kw=0)]
+            self.assertNotIn(old.id, due, kind)
+            self.assertEqual(old.state, "superseded")
+
+    def test_no_command_reaches_a_meter_that_has_moved(self):
+        self.meter.can_limit = True
+        self.point.load_limit_kw = 5
+        self.run_dry()
+        self.point.action_read_now()
+        mine = self.command()
+        other, spare = add_point(self, "M-SPARE", life_safety=True)
+        for meter in (spare, self.meter):
+            meter.installation_ids.date_to = fields.Datetime.now()
+        self.env["energy.meter.installation"].create(
+            {"meter_id": self.meter.id, "service_point_id": other.id}
+        )
+        self.revive(mine)
+        due = [row["id"] for row in self.poll("closed", load_limit_kw=0)]
+        self.assertFalse({*due} & {*mine.ids})
+        self.assertEqual({*mine.mapped("state")}, {"superseded"})
+
     def test_an_expired_command_never_comes_back(self):
         (first,) = self.run_dry()
         self.command().expires_at = fields.Datetime.now() - timedelta(seconds=1)
@@ -115,6 +150,27 @@ class TestCommand(RelayCase):
             first["id"], [row["id"] for row in self.poll("closed")], "never executed"
         )
         self.assertEqual(self.command()[-1].state, "superseded")
+
+    def test_a_silent_bridge_lets_commands_expire(self):
+        self.run_dry()
+        self.command().expires_at = fields.Datetime.now()
+        self.env["energy.gateway"]._cron_watch()
+        self.assertEqual(self.command().state, "expired")
+        self.assertEqual(self.alarms(), ["alarm_relay"])
+
+    def test_a_meter_that_changes_its_bridge_still_converges(self):
+        (first,) = self.run_dry()
+        other = self.gateway.copy({"name": "Other"})
+        other.sudo().user_id = other._new_user()
+        self.meter.gateway_id = other
+        self.assertEqual(self.command().state, "superseded")
+        self.assertEqual(self.poll("closed"), [], "not its meter any more")
+        answer = other.with_user(other.user_id).commands(
+            [{"meter_serial": "M-1", "relay": "closed", "generation": 0}]
+        )
+        (again,) = answer["commands"]
+        self.assertEqual(again["value"], "open")
+        self.assertGreater(again["generation"], first["generation"])
 
     def test_forbidden_commands_cannot_be_made(self):
         fan, meter = add_point(self, "M-FAN", life_safety=True)
@@ -221,6 +277,10 @@ class TestCommand(RelayCase):
         self.topup(amount)
         self.assertEqual(self.point.desired_state, "closed")
 
-    def test_an_operator_reads_why_without_reading_wallets(self):
+    def test_operators_and_tenants_read_why(self):
         self.run_dry()
-        self.assertIn("Open, because", self.point.with_user(self.operator).why)
+        for user in (self.operator, self.portal_user):
+            self.assertIn("Open, because", self.point.with_user(user).why)
+        self.lock_out(user=self.operator)
+        mine = self.point.with_user(self.portal_user)
+        self.assertIn(f"{self.operator.name} locked it out", mine.why)

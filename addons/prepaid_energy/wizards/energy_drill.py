@@ -17,8 +17,10 @@ class EnergyDrill(models.TransientModel):
 
     policy_id = fields.Many2one("energy.policy", required=True, ondelete="cascade")
     hours = fields.Integer(default=24, required=True)
-    armed = fields.Boolean(related="policy_id.armed")
-    stopped_site_ids = fields.Many2many(related="policy_id.stopped_site_ids")
+    armed = fields.Boolean(related="policy_id.armed", related_sudo=False)
+    stopped_site_ids = fields.Many2many(
+        related="policy_id.stopped_site_ids", related_sudo=False
+    )
     line_ids = fields.One2many(
         "energy.drill.line", "drill_id", compute="_compute_line_ids", store=True
     )

@@ -8,7 +8,9 @@ class EnergyTripConfirm(models.TransientModel):
     _description = "Confirm an Overload Trip on Site"
 
     service_point_id = fields.Many2one("energy.service.point", required=True)
-    tripped_at = fields.Datetime(related="service_point_id.tripped_at")
+    tripped_at = fields.Datetime(
+        related="service_point_id.tripped_at", related_sudo=False
+    )
     note = fields.Text("Found on Site", required=True)
 
     def action_confirm(self):
