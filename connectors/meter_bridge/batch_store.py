@@ -120,10 +120,7 @@ class BatchStore(Store):
             self._put("last_success", str(now))
 
     def _bury(self, row, reason: str, now: float) -> None:
-        self._db.execute(
-            "INSERT INTO dead_letter (at, kind, body, reason) VALUES (?, ?, ?, ?)",
-            (int(now), row["kind"], row["body"], reason),
-        )
+        self._letter(int(now), row["kind"], row["body"], reason)
 
     def _drop(self, uid: str) -> None:
         self._db.execute(

@@ -62,7 +62,13 @@ class Outbox:
             self._lock.close()
 
     async def keep(self, poll: Poll) -> None:
-        """Keep ``poll``; returns when it is on the disk, however long that takes.
+        """Keep ``poll``; returns when it is on the disk, however long that takes."""
+        stored = await self.insist(CommandStore.add_poll, poll)
+        metrics.READINGS_COMMITTED.inc(stored)
+        self.fresh.set()
+
+    async def insist(self, method: Callable[..., Any], *args: Any) -> Any:
+        """:meth:`run`, again and again until the disk takes it.
 
         A full disk stops the caller here: what it has read is not lost, and what it
         would have to acknowledge stays unacknowledged. :attr:`full` says so.
@@ -70,7 +76,7 @@ class Outbox:
         said = 0.0
         while True:
             try:
-                stored = await self.run(CommandStore.add_poll, poll)
+                done = await self.run(method, *args)
             except sqlite3.Error as error:
                 metrics.OUTBOX_ERRORS.inc()
                 self.full = f"{self._path}: {error}"
@@ -79,7 +85,6 @@ class Outbox:
                     log.critical(
                         "outbox_write_failed",
                         reason=self.full,
-                        meter=poll.serial,
                         then="nothing is read or acknowledged until it works",
                     )
                 await asyncio.sleep(1)
@@ -87,9 +92,7 @@ class Outbox:
                 if self.full:
                     log.warning("outbox_works_again", was=self.full)
                 self.full = ""
-                metrics.READINGS_COMMITTED.inc(stored)
-                self.fresh.set()
-                return
+                return done
 
     async def run(self, method: Callable[..., Any], *args: Any) -> Any:
         """Call ``method(store, *args)`` in the owning thread."""

@@ -7,6 +7,7 @@ Synchronous SQLite code for one thread; :mod:`outbox` gives it that thread. WAL 
 import json
 import sqlite3
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ class Command:
 
 @dataclass
 class Poll:
-    """What one poll of a meter brought; ``time`` in whole epoch seconds UTC."""
+    """What one poll of a meter brought; ``time`` in whole epoch seconds UTC.
+
+    ``by_meter``: the meter's clock gave the time, not the bridge's.
+    """
 
     serial: str
     time: int
@@ -89,6 +93,11 @@ class Poll:
     telemetry: dict[str, float] | None = None
     relay: str | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+    by_meter: bool = False
+
+
+Letter = tuple[int, str, str, str]  # at (epoch seconds), kind, body as JSON, reason
+Note = tuple[str, str] | tuple[()]
 
 
 class Store:
@@ -119,30 +128,51 @@ class Store:
         ``HOLD_S`` before the last. One dated further back, after the clock was set
         back, is stored with the flag ``clock_step``. Returns whether it was stored.
         """
+        return self.add_polls([poll]) > 0
+
+    def add_polls(
+        self, polls: Iterable[Poll], letters: Iterable[Letter] = (), note: Note = ()
+    ) -> int:
+        """Keep several polls, together with dead letters and a value to be remembered
+        ``(key, value)``; returns how many readings were stored."""
         with self._transaction():
-            self._meter(poll.serial)
-            stored = poll.register is not None and self._reading(poll)
-            if poll.telemetry:
-                row = [poll.serial, poll.time, poll.telemetry]
-                self._item("telemetry", row)
-            for event in poll.events:
-                self._event(poll.serial, poll.time, **event)
-            if poll.relay:
-                self._observe(poll.serial, poll.relay, poll.time)
+            for letter in letters:
+                self._letter(*letter)
+            if note:
+                self._put(*note)
+            return sum([self._poll(poll) for poll in polls])
+
+    def _poll(self, poll: Poll) -> bool:
+        self._meter(poll.serial)
+        stored = poll.register is not None and self._reading(poll)
+        if poll.telemetry:
+            self._item("telemetry", [poll.serial, poll.time, poll.telemetry])
+        for event in poll.events:
+            self._event(poll.serial, poll.time, **event)
+        if poll.relay:
+            self._observe(poll.serial, poll.relay, poll.time)
         return stored
 
     def _reading(self, poll: Poll) -> bool:
         query = "SELECT last_time FROM meter WHERE serial = ?"
         last = self._db.execute(query, (poll.serial,)).fetchone()["last_time"]
-        if 0 <= last - poll.time <= HOLD_S:
+        if 0 <= last - poll.time <= (0 if poll.by_meter else HOLD_S):
             return False
-        row = [poll.serial, poll.time, poll.register]
-        if poll.time < last:
+        row, newest = [poll.serial, poll.time, poll.register], poll.time
+        if poll.time < last and poll.by_meter:
+            newest = last  # it came late
+        elif poll.time < last:
             row.append(["clock_step"])
         query = "UPDATE meter SET last_time = ? WHERE serial = ?"
-        self._db.execute(query, (poll.time, poll.serial))
+        self._db.execute(query, (newest, poll.serial))
         self._item("reading", row)
         return True
+
+    def _letter(self, at: int, kind: str, body: str, reason: str) -> None:
+        self._db.execute(
+            "INSERT INTO dead_letter (at, kind, body, reason) VALUES (?, ?, ?, ?)",
+            (at, kind, body, reason),
+        )
 
     def _item(self, kind: str, body: Any) -> None:
         text = json.dumps(body, separators=(",", ":"))
@@ -196,6 +226,11 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,))
         found = row.fetchone()
         return found["value"] if found else None
+
+    def notes(self, prefix: str) -> dict[str, str]:
+        """The remembered values whose keys begin with ``prefix``."""
+        query = "SELECT key, value FROM meta WHERE substr(key, 1, ?) = ?"
+        return dict(map(tuple, self._db.execute(query, (len(prefix), prefix))))
 
     def _put(self, key: str, value: str) -> None:
         query = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
