@@ -93,6 +93,7 @@ class TestAccess(EnergyCase):
             company_id=company.id,
             company_ids=[Command.set(company.ids)],
         )
+        self.policy.level_ids = [Command.create({"balance": 3})]
         for model in (
             *MODELS,
             "energy.site",
@@ -102,6 +103,7 @@ class TestAccess(EnergyCase):
             "energy.tariff",
             "energy.tariff.version",
             "energy.policy",
+            "energy.policy.level",
             "energy.reading",
             "energy.reading.review",
             "energy.command",
