@@ -3,6 +3,7 @@ from . import (
     test_alarm,
     test_charges,
     test_command,
+    test_gateway_configuration,
     test_gateway_http,
     test_ingest,
     test_installation,
