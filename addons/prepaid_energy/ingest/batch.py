@@ -11,7 +11,7 @@ statements does not depend on the number of readings.
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
+from operator import itemgetter
 
 from odoo.exceptions import UserError
 from odoo.tools import SQL
@@ -59,7 +59,7 @@ class Batch:
         known = self._claim_uid()
         if known is not None:
             return known
-        rows = self._parse()
+        self.rows = rows = self._parse()
         self.meters = load_meters(self.env, self.gateway.id, self._serials(rows))
         self._sort_out(rows)
         self._rate()
@@ -176,10 +176,7 @@ class Batch:
         """Sort the rows into accepted, duplicate, held and rejected."""
         judge = Judge(self.env, self.now, self.meters, rows)
         raw = self.batch.get("readings")
-        self.positions = {}
-        for index, serial, at, register in sorted(
-            rows, key=lambda row: (row[2], row[0])
-        ):
+        for index, serial, at, register in sorted(rows, key=itemgetter(2, 0)):
             meter = self.meters.get(serial)
             if meter is None:
                 self._set_aside("rejected", index, "unknown_serial", raw[index])
@@ -190,8 +187,6 @@ class Batch:
             reason, detail = judge.judge(meter, at, register)
             if reason:
                 self._set_aside("held", index, reason, raw[index], meter, at, detail)
-            else:
-                self.positions[meter.meter_id, at] = index
 
     def _set_aside(self, verdict, index, reason, row, meter=None, at=None, detail=None):
         """Note a row that cannot be used, in the answer and in the review list."""
@@ -241,25 +236,31 @@ class Batch:
         """
         self.usage = {}
         self.states = {}
+        tariffs = {}
         for meter in self.meters.values():
             if not meter.accepted or not meter.tariff_id:
                 continue
-            start = [(meter.last_at, meter.last_register)] if meter.last_at else []
-            readings = [
-                (epoch(at), register)
-                for at, register in unwrapped(start + meter.accepted, meter.modulus)
-            ]
             try:
-                tariff = self.env["energy.tariff"].browse(meter.tariff_id)._compiled()
-                charges, state = tariff.advance(
-                    self.states.get(meter.point_id, meter.rating_state),
-                    readings,
-                )
+                tariff = tariffs.get(meter.tariff_id)
+                if tariff is None:
+                    record = self.env["energy.tariff"].browse(meter.tariff_id)
+                    tariff = tariffs[meter.tariff_id] = record._compiled()
+                charges, state = self._charges(meter, tariff)
             except ValueError as error:
                 self._hold_unrated(meter, str(error))
                 continue
             self.states[meter.point_id] = state
             self._collect(meter, charges)
+
+    def _charges(self, meter, tariff):
+        """(charges, new state) of a meter's new readings, see ``Tariff.advance``."""
+        start = [(meter.last_at, meter.last_register)] if meter.last_at else []
+        readings = [
+            (epoch(at), register)
+            for at, register in unwrapped(start + meter.accepted, meter.modulus)
+        ]
+        state = self.states.get(meter.point_id, meter.rating_state)
+        return tariff.step(state, readings) or tariff.advance(state, readings)
 
     def _late_spans(self):
         """From when each service point must be rated again: point -> naive UTC."""
@@ -281,14 +282,19 @@ class Batch:
         )
         for key, parts in charges.items():
             key = (*owner, *key, "energy", None)
-            sums = self.usage.setdefault(key, [Decimal(0)] * 3)
-            sums[:] = [EXACT.add(a, b) for a, b in zip(sums, parts, strict=True)]
+            sums = self.usage.get(key)
+            if sums:  # two meters of one point
+                parts = [EXACT.add(a, b) for a, b in zip(sums, parts, strict=True)]
+            self.usage[key] = parts
 
     def _hold_unrated(self, meter, detail):
         """The engine refuses a meter's readings: hold them all, with its reason."""
         raw = self.batch["readings"]
+        positions = {
+            row[2]: row[0] for row in self.rows[::-1] if row[1] == meter.serial
+        }
         for at, _register in meter.accepted:
-            index = self.positions[meter.meter_id, at]
+            index = positions[at]
             self._set_aside(
                 "held", index, "not_rateable", raw[index], meter, at, detail
             )

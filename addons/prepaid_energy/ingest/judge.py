@@ -87,6 +87,7 @@ class Judge:
     def __init__(self, env, now, meters, rows):
         self.env = env
         self.now = now
+        self.latest = now + FUTURE
         self.places = look_back(
             env,
             {
@@ -98,9 +99,10 @@ class Judge:
 
     def known(self, meter, at):
         """The register that is stored, or was accepted, for this very moment."""
-        place = self.places.get((meter.meter_id, at))
-        if place is not None and place.stored is not None:
-            return place.stored
+        if self.places:
+            place = self.places.get((meter.meter_id, at))
+            if place is not None and place.stored is not None:
+                return place.stored
         return meter.taken.get(at)
 
     def judge(self, meter, at, register):
@@ -108,7 +110,7 @@ class Judge:
 
         A reading that can be used is noted at its meter.
         """
-        if at > self.now + FUTURE:
+        if at > self.latest:
             return "future", f"server time {self.now}"
         known = self.known(meter, at)
         if known is not None:
@@ -118,10 +120,13 @@ class Judge:
         return self._judge_late(meter, at, register)
 
     def _judge_newest(self, meter, at, register):
-        reason, detail = self._step(meter, meter.newest(), (at, register))
-        if not reason:
-            meter.accept(at, register)
-        return reason, detail
+        before = meter.newest()
+        if before is None or meter.max_kw or not before[1] <= register < meter.modulus:
+            reason, detail = self._step(meter, before, (at, register))
+            if reason:
+                return reason, detail
+        meter.accept(at, register)
+        return None, None
 
     def _judge_late(self, meter, at, register):
         place = self.places[meter.meter_id, at]

@@ -1,9 +1,11 @@
 """The meters of a batch, with all the state that judging and rating need."""
 
+import json
 from decimal import Decimal
 
 from odoo.tools import SQL
 
+from .arrays import text_array
 from .parse import decimal_or_none
 
 LOAD_METERS = """
@@ -11,8 +13,8 @@ SELECT meter.serial, meter.id, meter.last_reading_at,
        meter.last_register::text, installation.date_from,
        CASE WHEN installation.opening_counts
             THEN COALESCE(installation.opening_register, 0)::text END,
-       point.id, point.rating_state, point.tariff_id, point.wallet_id,
-       point.company_id, tariff.currency_id, meter.register_digits,
+       point.id, COALESCE(point.rating_state::text, 'null'), point.tariff_id,
+       point.wallet_id, point.company_id, tariff.currency_id, meter.register_digits,
        (point.max_power_kw * COALESCE(validation.margin, 1))::text,
        COALESCE(validation.late, 'accept'), COALESCE(validation.spike, 'hold'),
        COALESCE(validation.gap_hours, 0)
@@ -22,61 +24,72 @@ SELECT meter.serial, meter.id, meter.last_reading_at,
   LEFT JOIN energy_service_point point ON point.id = installation.service_point_id
   LEFT JOIN energy_tariff tariff ON tariff.id = point.tariff_id
   LEFT JOIN energy_validation validation ON validation.id = point.validation_id
- WHERE meter.gateway_id = %s AND meter.serial = ANY(%s)
+ WHERE meter.gateway_id = %s AND meter.serial = ANY(%s::text[])
  ORDER BY meter.id
    FOR NO KEY UPDATE OF meter
 """
+MODULI = [Decimal(10) ** digits for digits in range(16)]
 
 
 class MeterState:
     """A meter as one row of :data:`LOAD_METERS` has it; registers are Decimal."""
 
-    COLUMNS = (
-        "serial",
-        "meter_id",
-        "last_at",
-        "last_register",
-        "installed",
-        "opening",
-        "point_id",
-        "rating_state",
-        "tariff_id",
-        "wallet_id",
+    __slots__ = (
+        "accepted",
         "company_id",
         "currency_id",
-        "digits",
-        "max_kw",
-        "late_rule",
-        "spike_rule",
         "gap_hours",
-    )
-    __slots__ = (
-        *COLUMNS,
-        "accepted",
         "gaps",
+        "installed",
+        "last_at",
+        "last_register",
         "late",
+        "late_rule",
+        "max_kw",
+        "meter_id",
         "modulus",
         "newest_at",
+        "point_id",
+        "rating_state",
+        "serial",
+        "spike_rule",
         "taken",
+        "tariff_id",
+        "wallet_id",
         "worst",
     )
 
-    def __init__(self, row):
-        values = dict(zip(self.COLUMNS, row, strict=True))
-        values["last_register"] = decimal_or_none(values["last_register"])
-        values["opening"] = decimal_or_none(values["opening"])
-        values["max_kw"] = decimal_or_none(values["max_kw"]) or None
-        for name, value in values.items():
-            setattr(self, name, value)
+    def __init__(self, row, rating_state):
+        (
+            self.serial,
+            self.meter_id,
+            self.last_at,
+            register,
+            self.installed,
+            opening,
+            self.point_id,
+            _state,
+            self.tariff_id,
+            self.wallet_id,
+            self.company_id,
+            self.currency_id,
+            digits,
+            max_kw,
+            self.late_rule,
+            self.spike_rule,
+            self.gap_hours,
+        ) = row
+        self.rating_state = rating_state
+        self.last_register = decimal_or_none(register)
+        self.max_kw = decimal_or_none(max_kw) or None
         self.newest_at = self.last_at  # at whatever point it was read
         self.worst = None
         if self.last_at and self.installed and self.last_at < self.installed:
             self.last_at = self.last_register = None  # read at another point before
         if not self.last_at:
-            self.last_register = None
-            if self.opening is not None:
-                self.last_at, self.last_register = self.installed, self.opening
-        self.modulus = Decimal(10) ** self.digits
+            self.last_register = decimal_or_none(opening)
+            self.last_at = self.installed if opening is not None else None
+        self.modulus = MODULI[digits]
         self.accepted = []  # (time, register), newer than all before
         self.late = []  # (time, register, service point, time of the one before)
         self.taken = {}  # time -> register, of both
@@ -98,10 +111,9 @@ class MeterState:
 
     def accept(self, at, register):
         """Note a reading that is newer than all before."""
-        before = self.newest()
-        hours = (at - before[0]).total_seconds() / 3600 if before else 0
-        if self.gap_hours and hours > self.gap_hours:
-            self.gaps.add(at)
+        if self.gap_hours and (before := self.newest()):
+            if (at - before[0]).total_seconds() / 3600 > self.gap_hours:
+                self.gaps.add(at)
         self.accepted.append((at, register))
         self.taken[at] = register
 
@@ -112,5 +124,9 @@ def load_meters(env, gateway_id, serials):
     :return: dict serial -> :class:`MeterState`.
     """
     env.flush_all()
-    found = env.execute_query(SQL(LOAD_METERS, gateway_id, sorted(serials)))
-    return {row[0]: MeterState(row) for row in found}
+    found = env.execute_query(SQL(LOAD_METERS, gateway_id, text_array(sorted(serials))))
+    # all in one document: psycopg2 would parse each by itself, 2 µs a meter
+    states = json.loads("[" + ",".join([row[7] for row in found]) + "]")
+    return {
+        row[0]: MeterState(row, state) for row, state in zip(found, states, strict=True)
+    }

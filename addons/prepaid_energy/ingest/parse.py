@@ -1,12 +1,16 @@
 """Values of the bridge protocol: times and registers, read strictly."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1)
 YEARS = range(1971, 2199)
 DIGITS = 15  # before the decimal point
 DECIMALS = 9  # behind it: a millionth of a watt-hour
+PLAIN = re.compile(rf"[0-9]{{1,{DIGITS}}}(\.[0-9]{{1,{DECIMALS}}})?", re.ASCII)
+MOMENTS = 4096  # the memo of times: a poll's meters share a few
 
 
 def parse_time(value):
@@ -14,18 +18,19 @@ def parse_time(value):
 
     :return: naive UTC datetime of a whole second, or ``None`` if it is not readable.
     """
-    if isinstance(value, bool):
-        return None
+    return _moment(value) if type(value) in (str, int) else None
+
+
+@lru_cache(maxsize=MOMENTS)
+def _moment(value):
     try:
         if isinstance(value, int):
             moment = EPOCH + timedelta(seconds=value)
-        elif isinstance(value, str):
+        else:
             moment = datetime.fromisoformat(value)
             if not moment.tzinfo:
                 return None
             moment = moment.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-        else:
-            return None
     except (ValueError, OverflowError):
         return None
     return moment if moment.year in YEARS else None
@@ -36,6 +41,8 @@ def parse_register(value):
 
     :return: Decimal in the meter's unit, or ``None`` if it cannot be one.
     """
+    if type(value) is str and PLAIN.fullmatch(value):
+        return Decimal(value)  # nearly all; the way below takes three times as long
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value)
@@ -66,6 +73,7 @@ def parse_power(value):
     return number if number.is_finite() and abs(number) < 10**9 else None
 
 
+@lru_cache(maxsize=MOMENTS)
 def epoch(moment):
     """Seconds since 1970 of a naive UTC datetime."""
     return round((moment - EPOCH).total_seconds())

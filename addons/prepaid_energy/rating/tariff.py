@@ -1,13 +1,13 @@
 """The compiled tariff: energy of one service point into exact charges."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from decimal import Decimal
 
 from .clock import FIRST_EPOCH, LAST_EPOCH, zone
 from .demand import Maxima
 from .document import ALL, read_document
-from .exact import EXACT, QUANTUM, scaled, unscaled
+from .exact import EXACT, QUANTUM, plain, scaled, unscaled
 from .fixed import FixedCharges
 from .ledger import Ledger
 from .quantity import converted
@@ -64,6 +64,55 @@ class Tariff(FixedCharges):
             for v in self.versions
         }
         self.factors[-1] = 10**self.rate_digits
+        zero = Decimal(0)
+        self.simple = {(-1, 0): ((), (zero,), zero)}  # see `step`
+        for version in self.versions:
+            for cell in version.cell_list:
+                if not (cell.whole or cell.factor or self.has_demand):
+                    self.simple[cell.version, cell.number] = (
+                        tuple(unscaled(edge) for edge in cell.thresholds),
+                        cell.prices,
+                        EXACT.add(1, version.rate),
+                    )
+
+    def step(
+        self, state: dict | None, readings: list[tuple[int, Decimal]]
+    ) -> tuple[dict, dict] | None:
+        """The commonest case of `advance`, five times as fast; None: it is another.
+
+        All readings lie in one segment, no tier is crossed, and the state knows the
+        month.  The caller has checked that times and registers rise and have at most
+        18 decimals.  What it returns equals `advance` to the last digit.
+        """
+        (begin, first), (end, last) = readings[0], readings[-1]
+        segment = self.calendar.segment(begin)
+        cell, month, year = segment.cell, segment.month, segment.year
+        simple = self.simple.get((cell.version, cell.number))
+        if simple is None or not state or len(state) > 1 or end > segment.end:
+            return None
+        kwh = state.get("kwh", {})
+        if month not in kwh or year not in kwh or last.adjusted() >= 15:
+            return None
+        edges, prices, factor = simple
+        energy = EXACT.subtract(last, first)
+        by_month = Decimal(kwh[month])
+        by_year = Decimal(kwh[year])
+        counter = by_year if cell.yearly else by_month
+        tier = bisect_right(edges, counter) if edges else 0
+        if tier < len(edges) and EXACT.add(counter, energy) > edges[tier]:
+            return None
+        if energy <= 0:
+            return None if energy else ({}, state)
+        net = EXACT.multiply(energy, prices[tier])
+        key = (segment.day, cell.version, cell.season, cell.band, tier + 1)
+        counters = {
+            month: plain(EXACT.add(by_month, energy)),
+            year: plain(EXACT.add(by_year, energy)),
+        }
+        return (
+            {key: (energy, net, EXACT.multiply(net, factor))},
+            {"kwh": {**kwh, **counters}},
+        )
 
     def advance(
         self,
