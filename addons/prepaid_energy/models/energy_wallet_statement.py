@@ -1,5 +1,4 @@
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from odoo import models
@@ -17,12 +16,12 @@ def day_begin(day, tz):
 
 
 class EnergyWallet(models.Model):
-    """What a wallet held at any past instant, and what moved it between two.
+    """What a wallet held at any past instant; see ``reports/statement.py`` for days.
 
-    The ledger books consumption day by day, when the day is over. A statement needs it
+    The ledger books consumption day by day, when the day is over. A balance needs it
     when it happened, so it takes consumption from the usage (whole days) and rates the
     readings of the day in question up to the instant. Corrections that came later count
-    where they belong: a statement of a past month is what is known of it today.
+    where they belong: the balance of a past instant is what is known of it today.
     """
 
     _inherit = "energy.wallet"
@@ -103,73 +102,30 @@ class EnergyWallet(models.Model):
             Decimal(0),
         )
 
-    def _statement(self, low, high):
-        """What moved the wallet between two instants, in order of time.
+    def _clocks(self):
+        """By which clock the days of each wallet go: that of its tariff.
 
-        :param datetime low, high: naive UTC; rows are of low < time ≤ high.
-        :return: dict: opening, closing (exact Decimals), rows: list of dicts time
-            (naive UTC), name, amount; consumption has one row a local day and service
-            point, at the day's end or at ``high``.
+        With several tariffs, that of the newest supply; without one, the company's.
+
+        :return: dict wallet id -> name of a time zone.
         """
-        self.ensure_one()
-        opening, closing = self._balance_at(low), self._balance_at(high)
-        rows = [*self._statement_entries(low, high), *self._statement_usage(low, high)]
-        rows.sort(key=lambda row: (row["time"], row["name"]))
-        rest = closing - opening - sum((row["amount"] for row in rows), Decimal(0))
-        if rest:
-            name = self.env._("Consumption of parts of the first and last day")
-            rows.append({"time": high, "name": name, "amount": rest})
-        return {"opening": opening, "closing": closing, "rows": rows}
-
-    def _statement_entries(self, low, high):
-        found = self.env.execute_query(
-            SQL(
-                """
-                SELECT at, name, amount::text FROM energy_wallet_entry
-                 WHERE wallet_id = %s AND at > %s AND at <= %s
-                   AND NOT (kind IN %s AND service_point_id IS NOT NULL)
-                 ORDER BY at, id
-                """,
-                self.id,
-                low,
-                high,
-                CONSUMPTION,
+        self.env.flush_all()
+        found = dict(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT DISTINCT ON (term.wallet_id) term.wallet_id, tariff.tz
+                      FROM energy_supply_term term
+                      JOIN energy_tariff tariff ON tariff.id = term.tariff_id
+                     WHERE term.wallet_id = ANY(%s)
+                     ORDER BY term.wallet_id, term.date_from DESC NULLS LAST, term.id
+                    """,
+                    self.ids,
+                )
             )
         )
-        return [
-            {"time": at, "name": name, "amount": Decimal(amount)}
-            for at, name, amount in found
-        ]
-
-    def _statement_usage(self, low, high):
-        """Whole local days of consumption that ended within the time."""
-        sums = defaultdict(Decimal)
-        for point, day, tz, amount in self.env.execute_query(
-            SQL(
-                """
-                SELECT point.name, usage.day, tariff.tz, sum(usage.amount_total)::text
-                  FROM energy_usage usage
-                  JOIN energy_service_point point ON point.id = usage.service_point_id
-                  JOIN energy_tariff tariff ON tariff.id = usage.tariff_id
-                 WHERE usage.wallet_id = %s
-                   AND (usage.day::timestamp AT TIME ZONE tariff.tz
-                        AT TIME ZONE 'UTC') >= %s
-                   AND ((usage.day + 1)::timestamp AT TIME ZONE tariff.tz
-                        AT TIME ZONE 'UTC') <= %s
-                 GROUP BY 1, 2, 3
-                """,
-                self.id,
-                low,
-                high,
-            )
-        ):
-            end = day_begin(day + timedelta(days=1), tz)
-            sums[point, day, end] -= Decimal(amount)
-        return [
-            {
-                "time": end,
-                "name": self.env._("Consumption: %(point)s, %(day)s", point=p, day=day),
-                "amount": amount,
-            }
-            for (p, day, end), amount in sums.items()
-        ]
+        for wallet in self:
+            # sudo: the company's address tells the hour, to its tenants as well
+            company = wallet.sudo().company_id
+            found.setdefault(wallet.id, company.partner_id.tz or "UTC")
+        return found

@@ -15,6 +15,7 @@ from . import (
     test_rerate,
     test_review,
     test_settlement,
+    test_statement,
     test_supply,
     test_tariff,
     test_tariff_exchange,

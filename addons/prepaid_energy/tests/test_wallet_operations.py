@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from odoo.exceptions import AccessError, UserError
@@ -271,26 +271,4 @@ class TestStatement(EnergyCase):
                 self.assertAlmostEqual(found, expected, 9, f"{text} {settled}")
         self.assertEqual(
             self.wallet._balance_at(datetime(2026, 5, 6, 12)), self.exact_balance()
-        )
-
-    @freeze_time("2026-05-06 12:00:00")
-    def test_a_statement_adds_up(self):
-        self.begin = datetime(2026, 5, 4, tzinfo=UTC)
-        with freeze_time("2026-05-04 06:00:00"):
-            credit(self.wallet, "100", "first")
-        self.ingest((0, "0"), (86400 * 2, "96"))
-        self.env["energy.usage"]._settle_wallets(self.wallet)
-        low = datetime(2026, 5, 4)
-        statement = self.wallet._statement(low, low + timedelta(days=2))
-        self.assertEqual(statement["opening"], 0)
-        self.assertEqual(
-            [row["amount"] for row in statement["rows"]],
-            [Decimal(100), Decimal("-13.2"), Decimal("-13.2")],
-        )
-        self.assertEqual(statement["closing"], Decimal("73.6"))
-        part = self.wallet._statement(low, low + timedelta(hours=36))
-        self.assertEqual(part["rows"][-1]["amount"], Decimal("-6.6"))
-        self.assertEqual(
-            part["closing"] - part["opening"],
-            sum(row["amount"] for row in part["rows"]),
         )

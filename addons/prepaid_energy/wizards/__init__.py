@@ -1,6 +1,7 @@
 from . import (
     energy_drill,
     energy_lockout,
+    energy_statement,
     energy_tariff_enforce,
     energy_tariff_holidays,
     energy_tariff_import,
