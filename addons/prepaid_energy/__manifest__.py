@@ -39,6 +39,7 @@
         "views/energy_validation_views.xml",
         "views/energy_site_views.xml",
         "views/account_payment_views.xml",
+        "views/energy_bill_views.xml",
         "views/res_config_settings_views.xml",
         "reports/report_wallet_statement.xml",
         "views/portal_templates.xml",

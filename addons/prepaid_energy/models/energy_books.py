@@ -69,14 +69,16 @@ class EnergyBooks(models.AbstractModel):
         return account
 
     @api.model
-    def _line(self, wallet, account, amount, name):
+    def _line(self, wallet, account, amount, name, date=None):
         """The values of one journal item.
 
         :param Decimal amount: a debit above zero, a credit below, in the wallet's
             currency.
+        :param date date: of the exchange rate; None: today.
         """
         company = wallet.company_id
-        rate = self._rate(wallet.currency_id, company, self._today(company))
+        date = date or self._today(company)
+        rate = self._rate(wallet.currency_id, company, date)
         return {
             "name": name,
             "account_id": account.id,
@@ -98,6 +100,19 @@ class EnergyBooks(models.AbstractModel):
     def _today(self, company):
         """The accounting date of what happens now."""
         return fields.Date.context_today(self.with_company(company))
+
+    @api.model
+    def _sale_journal(self, company):
+        """The journal of the tenants' invoices.
+
+        :raise UserError: the company has none.
+        """
+        journal = self.env["account.journal"].search(
+            [("type", "=", "sale"), ("company_id", "=", company.id)], limit=1
+        )
+        if not journal:
+            raise UserError(self.env._("%s has no sales journal.", company.name))
+        return journal
 
     @api.model
     def _post(self, wallet, name, lines, date=None, **values):

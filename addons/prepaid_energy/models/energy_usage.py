@@ -71,6 +71,17 @@ class EnergyUsage(models.Model):
     reason = fields.Char(
         readonly=True, help="Why it was changed after it was rated first."
     )
+    quantity_billed = fields.Float(digits=(18, 3), readonly=True, default=0)
+    amount_billed = fields.Monetary("Net Billed", readonly=True, default=0)
+    total_billed = fields.Monetary(
+        "Billed", readonly=True, default=0, help="What invoices or cost entries have."
+    )
+    unbilled = fields.Boolean(
+        "Not Billed",
+        readonly=True,
+        default=True,
+        help="It may differ from what was billed.",
+    )
 
     _key_uniq = models.UniqueIndex(
         "(service_point_id, day, wallet_id, tariff_id, version_id, kind, season, "
@@ -80,6 +91,7 @@ class EnergyUsage(models.Model):
     _version_day = models.Index("(version_id, day)")
     _day_brin = models.Index("USING brin (day)")
     _unsettled = models.Index("(day) WHERE open AND wallet_id IS NOT NULL")
+    _unbilled = models.Index("(company_id, wallet_id) WHERE unbilled OR open")
 
     def init(self):
         """Leave room in the pages: a row of today is updated with every reading.
@@ -87,7 +99,10 @@ class EnergyUsage(models.Model):
         With room, and with no index on what changes, PostgreSQL updates it in place
         (HOT) and touches no index. So amounts are in no index; ``open`` is.
         """
-        self.env.cr.execute("ALTER TABLE energy_usage SET (fillfactor = 60)")
+        self.env.cr.execute(
+            "ALTER TABLE energy_usage SET (fillfactor = 60), "
+            "ALTER unbilled SET DEFAULT true"
+        )
 
     @api.model
     def _cron_settle(self, batch=100):
@@ -107,14 +122,18 @@ class EnergyUsage(models.Model):
                 return
 
     @api.model
-    def _settle_wallets(self, wallets):
-        """Book all that these wallets have used until now, today's as well."""
+    def _settle_wallets(self, wallets, until=None):
+        """Book what these wallets have used, also on a day that is not over.
+
+        :param date until: the last local day; None: all, today as well.
+        """
         query = SQL(
             """
             SELECT service_point_id, wallet_id, day FROM energy_usage
-             WHERE open AND wallet_id = ANY(%s) GROUP BY 1, 2, 3
+             WHERE open AND wallet_id = ANY(%s) AND day <= %s GROUP BY 1, 2, 3
             """,
             wallets.ids,
+            until or "infinity",
         )
         self.env.flush_all()
         while self._settle_batch(1000, query):
@@ -164,7 +183,8 @@ class EnergyUsage(models.Model):
                        FOR UPDATE OF usage
                 ), settled AS (
                     UPDATE energy_usage usage
-                       SET amount_settled = usage.amount_total, open = false
+                       SET amount_settled = usage.amount_total, open = false,
+                           unbilled = true
                       FROM locked WHERE usage.id = locked.id
                 ), per_day AS (
                     SELECT wallet_id, service_point_id, day, company_id, currency_id,

@@ -256,6 +256,11 @@ class EnergyWallet(models.Model):
         )
         return {wallet_id: Decimal(balance) for wallet_id, balance in rows}
 
+    def _analytic_distribution(self):
+        """Where the cost of a production line goes: its line and its department."""
+        accounts = self.analytic_account_id | self.department_id.energy_analytic_id
+        return {",".join(map(str, accounts.ids)): 100} if accounts else False
+
     def _format(self, amount):
         """``amount`` as people read it, in the wallet's currency; never a "-0.00"."""
         return self.currency_id.format(self.currency_id.round(float(amount)) or 0.0)

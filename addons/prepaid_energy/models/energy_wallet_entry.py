@@ -56,6 +56,10 @@ class EnergyWalletEntry(models.Model):
     _source_key_uniq = models.UniqueIndex("(source_key)")
     _wallet_at = models.Index("(wallet_id, at)")
     _point_day = models.Index("(service_point_id, day)")
+    _billable = models.Index(
+        "(company_id, at) WHERE service_point_id IS NULL "
+        "AND kind IN ('fee', 'correction')"
+    )
 
     def init(self):
         """Install the triggers that freeze the ledger and keep the balance true."""

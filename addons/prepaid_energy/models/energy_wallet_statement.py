@@ -1,18 +1,12 @@
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from odoo import models
 from odoo.tools import SQL
 
 from ..ingest.rerate import Rerating
-from ..rating.clock import midnight, zone
+from .clock import day_begin
 
 CONSUMPTION = ("consumption", "correction")  # rows of a service point: usage has them
-
-
-def day_begin(day, tz):
-    """The first instant of a local day, as naive UTC datetime."""
-    return datetime.fromtimestamp(midnight(zone(tz), day), UTC).replace(tzinfo=None)
 
 
 class EnergyWallet(models.Model):

@@ -13,10 +13,76 @@ class ResCompany(models.Model):
     )
     energy_journal_id = fields.Many2one(
         "account.journal",
-        string="Energy Journal",
         domain="[('type', '=', 'general')]",
         help="Entries of the energy ledger: transfers, write-offs, settlements.",
     )
+
+    energy_product_id = fields.Many2one(
+        "product.product",
+        help="Gives invoice lines their income account; their taxes come from the "
+        "levies of the tariff.",
+    )
+    energy_fee_tax_id = fields.Many2one(
+        "account.tax",
+        string="Tax in Fees",
+        domain="[('type_tax_use', '=', 'sale'), ('amount_type', '=', 'percent'), "
+        "('price_include', '=', False)]",
+        help="Contained in the fees that are charged to wallets.",
+    )
+    energy_expense_account_id = fields.Many2one(
+        "account.account",
+        domain="[('account_type', 'in', ('expense', 'expense_direct_cost'))]",
+        help="The energy cost of production lines.",
+    )
+    energy_clearing_account_id = fields.Many2one(
+        "account.account",
+        help="Between the utility's bill and the cost of production lines.",
+    )
+    energy_accrual_account_id = fields.Many2one(
+        "account.account",
+        string="Unbilled Energy Account",
+        domain="[('account_type', '=', 'asset_current')]",
+        help="What was consumed and not invoiced at a month's end.",
+    )
+
+    ENERGY_ACCOUNTS = {
+        "energy_expense_account_id": ("Energy Cost", "600100", "expense"),
+        "energy_clearing_account_id": (
+            "Energy Clearing",
+            "213100",
+            "liability_current",
+        ),
+        "energy_accrual_account_id": ("Unbilled Energy", "120100", "asset_current"),
+    }
+
+    def _energy_account(self, field):
+        """One of the accounts of the energy books, made when it is used first.
+
+        :param str field: a key of :data:`ENERGY_ACCOUNTS`.
+        """
+        self.ensure_one()
+        if not self[field]:
+            # sudo: whoever posts the first entry need not be able to make accounts
+            company = self.sudo()
+            company[field] = company._new_energy_account(*self.ENERGY_ACCOUNTS[field])
+        return self[field]
+
+    def _energy_product(self):
+        """The product of invoice lines, made when it is used first."""
+        self.ensure_one()
+        if not self.energy_product_id:
+            # sudo: as in _energy_account
+            company = self.sudo()
+            company.energy_product_id = company.env["product.product"].create(
+                {
+                    "name": self.env._("Energy"),
+                    "type": "service",
+                    "company_id": self.id,
+                    "taxes_id": False,
+                    "purchase_ok": False,
+                }
+            )
+        return self.energy_product_id
 
     def _ensure_energy_prepayment_account(self):
         """Create the prepayments liability account where a company has none yet."""

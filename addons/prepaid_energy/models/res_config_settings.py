@@ -12,6 +12,21 @@ class ResConfigSettings(models.TransientModel):
     energy_journal_id = fields.Many2one(
         related="company_id.energy_journal_id", readonly=False
     )
+    energy_product_id = fields.Many2one(
+        related="company_id.energy_product_id", readonly=False
+    )
+    energy_fee_tax_id = fields.Many2one(
+        related="company_id.energy_fee_tax_id", readonly=False
+    )
+    energy_expense_account_id = fields.Many2one(
+        related="company_id.energy_expense_account_id", readonly=False
+    )
+    energy_clearing_account_id = fields.Many2one(
+        related="company_id.energy_clearing_account_id", readonly=False
+    )
+    energy_accrual_account_id = fields.Many2one(
+        related="company_id.energy_accrual_account_id", readonly=False
+    )
     energy_reading_months = fields.Integer(
         "Months of Raw Readings",
         config_parameter=KEEP_MONTHS,

@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_alarm,
+    test_billing,
     test_charges,
     test_command,
     test_gateway_configuration,

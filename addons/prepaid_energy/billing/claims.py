@@ -1,0 +1,152 @@
+"""What wallets have consumed and nobody has billed: claimed once, exactly.
+
+How it works: a usage row remembers what of it was billed. Claiming takes the difference
+and marks it billed, in one statement that locks the rows; the documents made of it are
+part of the same transaction. So nothing is billed twice or forgotten, whatever is
+killed when, and a correction of a day that was billed is a difference in the next bill.
+
+Raw SQL: the caller has checked access. Only settled usage is claimed: what is on a bill
+is in the ledger.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+
+from odoo.tools import SQL
+
+# Ledger rows that are billed and are no usage: fees, and the rounding on closing.
+OTHER = """
+entry.kind IN ('fee', 'correction') AND entry.service_point_id IS NULL AND NOT EXISTS
+    (SELECT FROM energy_bill_entry_rel rel WHERE rel.entry_id = entry.id)
+"""
+DUE = f"""
+SELECT wallet_id FROM energy_usage
+ WHERE (unbilled OR open) AND wallet_id IS NOT NULL AND company_id = %(company)s
+   AND day <= %(until)s
+ UNION
+SELECT entry.wallet_id FROM energy_wallet_entry entry
+ WHERE {OTHER} AND entry.company_id = %(company)s AND entry.at < %(end)s
+ ORDER BY 1
+"""
+USAGE = """
+WITH due AS MATERIALIZED (
+    SELECT * FROM energy_usage
+     WHERE unbilled AND NOT open AND wallet_id = ANY(%s) AND day <= %s
+     ORDER BY id FOR UPDATE
+), billed AS (
+    UPDATE energy_usage usage
+       SET quantity_billed = usage.quantity, amount_billed = usage.amount,
+           total_billed = usage.amount_total, unbilled = false
+      FROM due WHERE usage.id = due.id
+)
+SELECT wallet_id, service_point_id, tariff_id, version_id, kind, season, band, tier,
+       charge, sum(quantity - COALESCE(quantity_billed, 0))::text,
+       sum(amount - COALESCE(amount_billed, 0))::text,
+       sum(amount_total - COALESCE(total_billed, 0))::text, min(day), max(day)
+  FROM due
+ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+HAVING sum(amount_total - COALESCE(total_billed, 0)) <> 0
+    OR sum(quantity - COALESCE(quantity_billed, 0)) <> 0
+ ORDER BY 1, 2, 5, 3, 4, 6, 7, 8, 9
+"""
+ENTRIES = f"""
+SELECT entry.wallet_id, entry.id, entry.name, entry.kind, (-entry.amount)::text
+  FROM energy_wallet_entry entry
+ WHERE {OTHER} AND entry.wallet_id = ANY(%s) AND entry.at < %s
+ ORDER BY entry.at, entry.id
+"""
+CARRIED = """
+SELECT wallet_id, sum(amount_exact - amount_billed)::text FROM energy_bill
+ WHERE wallet_id = ANY(%s) GROUP BY 1
+"""
+
+
+@dataclass
+class Item:
+    """Consumption of a service point at one price, or one of its charges.
+
+    quantity in the tariff's unit; net without levies, total with them, in the wallet's
+    currency; exact Decimals.
+    """
+
+    point_id: int
+    tariff_id: int
+    version_id: int | None
+    kind: str
+    season: str | None
+    band: str | None
+    tier: int | None
+    charge: str | None
+    quantity: Decimal
+    net: Decimal
+    total: Decimal
+    first: object
+    last: object
+
+
+@dataclass
+class Fee:
+    """A fee, or another ledger row that is billed as it is, levies included."""
+
+    entry_id: int
+    name: str
+    kind: str
+    total: Decimal
+
+
+class Claims:
+    """What the given wallets owe until a day: claimed by making this object.
+
+    :param recordset wallets: ``energy.wallet`` of one company.
+    :param date until: the last local day.
+    :param datetime end: naive UTC; fees before it.
+    """
+
+    def __init__(self, wallets, until, end):
+        self.env = wallets.env
+        self.items = defaultdict(list)
+        self.fees = defaultdict(list)
+        self.env.flush_all()
+        self._claim_usage(wallets.ids, until)
+        for wallet_id, entry_id, name, kind, total in self.env.execute_query(
+            SQL(ENTRIES, wallets.ids, end)
+        ):
+            self.fees[wallet_id].append(Fee(entry_id, name, kind, Decimal(total)))
+        self.carried = {
+            wallet_id: Decimal(amount)
+            for wallet_id, amount in self.env.execute_query(SQL(CARRIED, wallets.ids))
+        }
+
+    def _claim_usage(self, wallet_ids, until):
+        for row in self.env.execute_query(SQL(USAGE, wallet_ids, until)):
+            wallet_id, *key, quantity, net, total, first, last = row
+            numbers = map(Decimal, (quantity, net, total))
+            self.items[wallet_id].append(Item(*key, *numbers, first, last))
+        self.env["energy.usage"].invalidate_model(
+            ["quantity_billed", "amount_billed", "total_billed", "unbilled"]
+        )
+
+    def exact(self, wallet_id):
+        """What the wallet paid for all that was claimed, as Decimal."""
+        claimed = [*self.items[wallet_id], *self.fees[wallet_id]]
+        return sum((one.total for one in claimed), Decimal(0))
+
+    def days(self, wallet_id):
+        """The first and the last day of the wallet's items; None without."""
+        items = self.items[wallet_id]
+        if not items:
+            return None, None
+        return min(item.first for item in items), max(item.last for item in items)
+
+
+def due_wallets(env, company, until, end):
+    """The ids of wallets with anything to bill, in order.
+
+    :param recordset company: ``res.company``.
+    :param date until: the last local day.
+    :param datetime end: naive UTC; fees before it.
+    """
+    env.flush_all()
+    found = env.execute_query(SQL(DUE, company=company.id, until=until, end=end))
+    return [row[0] for row in found]

@@ -1,0 +1,213 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..billing import due_wallets
+from .clock import day_begin
+from .patience import patiently
+
+BATCH = 100  # wallets a transaction
+
+
+class EnergyBilling(models.Model):
+    """A billing run: all wallets of a company until a day, batch by batch.
+
+    A batch is one transaction, and what was billed is marked in it. So a run that was
+    killed goes on where it was, and nothing is billed twice.
+    """
+
+    _name = "energy.billing"
+    _description = "Billing Run"
+    _inherit = ["mail.thread"]
+    _order = "date_to desc, id desc"
+
+    name = fields.Char(compute="_compute_name")
+    company_id = fields.Many2one(
+        "res.company", required=True, default=lambda self: self.env.company
+    )
+    date_to = fields.Date(
+        "Consumption Until",
+        required=True,
+        default=lambda self: self._last_month_end(),
+        help="The last local day that is billed. It must be over.",
+    )
+    date = fields.Date(
+        "Invoice Date",
+        compute="_compute_date",
+        store=True,
+        readonly=False,
+        required=True,
+        precompute=True,
+    )
+    send_mail = fields.Boolean(
+        "Send by Mail", default=True, help="Queue the invoices to be sent to tenants."
+    )
+    state = fields.Selection(
+        [("draft", "Draft"), ("running", "Running"), ("done", "Done")],
+        default="draft",
+        readonly=True,
+        copy=False,
+        tracking=True,
+    )
+    wallet_total = fields.Integer("Wallets", readonly=True, copy=False)
+    wallet_done = fields.Integer("Billed", readonly=True, copy=False)
+    last_wallet = fields.Integer(readonly=True, copy=False, aggregator=None)
+    progress = fields.Float(compute="_compute_progress")
+    bill_ids = fields.One2many("energy.bill", "billing_id")
+    bill_count = fields.Integer(compute="_compute_bill_count")
+    problem = fields.Text(
+        readonly=True, copy=False, help="Wallets that could not be billed, and why."
+    )
+
+    @api.model
+    def _last_month_end(self):
+        return fields.Date.today().replace(day=1) - timedelta(days=1)
+
+    @api.depends("date_to")
+    def _compute_name(self):
+        for run in self:
+            run.name = self.env._("Until %s", run.date_to)
+
+    @api.depends("date_to")
+    def _compute_date(self):
+        for run in self:
+            run.date = run.date_to
+
+    @api.depends("wallet_total", "wallet_done", "state")
+    def _compute_progress(self):
+        for run in self:
+            done = run.state == "done"
+            run.progress = (
+                100 if done else 100 * run.wallet_done / max(run.wallet_total, 1)
+            )
+
+    def _compute_bill_count(self):
+        groups = self.env["energy.bill"]._read_group(
+            [("billing_id", "in", self.ids)], ["billing_id"], ["__count"]
+        )
+        counts = {run.id: count for run, count in groups}
+        for run in self:
+            run.bill_count = counts.get(run.id, 0)
+
+    # ------------------------------------------------------------------ buttons
+
+    def action_start(self):
+        """Start the run; a cron works it off.
+
+        :raise UserError: the day is not over, or the invoice date is locked.
+        """
+        for run in self:
+            run.check_access("write")
+            run._check()
+            run.write(
+                {
+                    "state": "running",
+                    "wallet_total": len(run._due()),
+                    "wallet_done": 0,
+                    "last_wallet": 0,
+                    "problem": False,
+                }
+            )
+        self.env.ref("prepaid_energy.cron_billing")._trigger()
+
+    def action_view_bills(self):
+        """Open the run's bills."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_bill_action"
+        )
+        return {**action, "domain": [("billing_id", "=", self.id)]}
+
+    def _check(self):
+        self.ensure_one()
+        if self.date_to >= fields.Date.today():
+            raise UserError(
+                self.env._("%s is not over yet: bill until a day before.", self.date_to)
+            )
+        company = self.company_id
+        books = self.env["energy.books"].with_company(company)
+        sales = books._sale_journal(company)
+        for journal in (sales, company._energy_journal()):
+            books._check_lock_date(company, journal, self.date, has_tax=True)
+
+    # ------------------------------------------------------------------ the work
+
+    def _end(self):
+        """The end of the last day as naive UTC, by the company's clock."""
+        tz = self.company_id.partner_id.tz or "UTC"
+        return day_begin(self.date_to + timedelta(days=1), tz)
+
+    def _due(self):
+        """The wallets that are still to be billed, by id."""
+        found = due_wallets(self.env, self.company_id, self.date_to, self._end())
+        return [wallet_id for wallet_id in found if wallet_id > self.last_wallet]
+
+    @api.model
+    def _cron_run(self):
+        """Work off the runs that were started."""
+        for run in self.search([("state", "=", "running")], order="id"):
+            if not run._work():
+                return
+
+    def _work(self):
+        """Bill batch after batch; whether the run is done."""
+        while True:
+            patiently(self.env, self._work_batch)
+            remaining = self.wallet_total - self.wallet_done
+            left = self.env["ir.cron"]._commit_progress(1, remaining=max(remaining, 0))
+            if self.state == "done" or not left:
+                return self.state == "done"
+
+    def _work_batch(self, size=BATCH):
+        """Bill the next wallets in this transaction.
+
+        A wallet that cannot be billed is left out with its reason, the others go on.
+        """
+        ids = self._due()[:size]
+        if not ids:
+            self.state = "done"
+            return
+        wallets = self.env["energy.wallet"].browse(ids)
+        problems = []
+        try:
+            with self.env.cr.savepoint():
+                bills = self._bill(wallets)
+        except UserError:
+            bills, problems = self._bill_each(wallets)
+        if self.send_mail:
+            self._queue_mail(bills.move_id.filtered("energy_wallet_id"))
+        self.write(
+            {
+                "wallet_done": self.wallet_done + len(wallets),
+                "last_wallet": ids[-1],
+                "problem": "\n".join([self.problem or "", *problems]).strip() or False,
+            }
+        )
+
+    def _bill(self, wallets):
+        # sudo: who may start a run may bill all wallets of its company
+        Bill = self.env["energy.bill"].sudo().with_company(self.company_id)
+        wallets = wallets.sudo().with_company(self.company_id)
+        return Bill._make(wallets, self.date_to, self._end(), self.date, self)
+
+    def _bill_each(self, wallets):
+        bills, problems = self.env["energy.bill"], []
+        for wallet in wallets:
+            try:
+                with self.env.cr.savepoint():
+                    bills |= self._bill(wallet)
+            except UserError as error:
+                problems.append(f"{wallet.reference} {wallet.name}: {error}")
+        return bills, problems
+
+    def _queue_mail(self, invoices):
+        """Let Odoo's own cron send the invoices to those who have an address."""
+        reachable = invoices.filtered(lambda move: move.partner_id.email)
+        if reachable:
+            reachable.sending_data = {
+                "author_user_id": self.env.user.id,
+                "author_partner_id": self.env.user.partner_id.id,
+                "sending_methods": ["email"],
+            }
+            self.env.ref("account.ir_cron_account_move_send")._trigger()
