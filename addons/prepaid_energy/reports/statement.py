@@ -25,7 +25,8 @@ from itertools import groupby
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
-from ..models.energy_wallet_statement import CONSUMPTION, day_begin
+from ..models.clock import day_begin
+from ..models.energy_wallet_statement import CONSUMPTION
 from .streaming import stream
 
 # Amounts are Decimals in the wallet's currency, signed as the wallet sees them;
