@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from meter_bridge.batch_store import BatchStore
@@ -35,6 +36,14 @@ def epoch(value: Any) -> float | None:
         raise CommandError(f"expires_at {value!r}: {error}") from error
 
 
+def _is_power(value: Any) -> bool:
+    try:
+        power = Decimal(str(value))
+    except InvalidOperation:
+        return False
+    return power.is_finite() and power >= 0
+
+
 def parse(raw: Any) -> Command:
     """Read one command of the protocol; raises :class:`CommandError`."""
     if not isinstance(raw, dict) or raw.get("id") is None:
@@ -46,6 +55,8 @@ def parse(raw: Any) -> Command:
     kind, value = str(raw.get("kind")), raw.get("value")
     if kind == "relay" and value not in RELAY_VALUES:
         raise CommandError(f"relay value {value!r} is neither open nor closed")
+    if kind == "load_limit" and not _is_power(value):
+        raise CommandError(f"load_limit value {value!r} is no power in kW")
     return Command(
         id=str(raw["id"]),
         wire_id=raw["id"],
@@ -163,6 +174,9 @@ class CommandStore(BatchStore):
             ).fetchone()
             if row is not None and row["state"] == "expired":
                 return False
+            if command.kind != "relay":
+                self._state(command.id, "sending")
+                return True
             executed = self._db.execute(
                 "UPDATE meter SET generation = ? WHERE serial = ? AND generation <= ?",
                 (command.generation, command.serial, command.generation),
@@ -191,6 +205,11 @@ class CommandStore(BatchStore):
             self._meter(command.serial)
             if command.kind == "relay" and observed in RELAY_VALUES:
                 self._observe(command.serial, observed, at)
+            if command.kind == "load_limit" and observed not in (None, "unknown"):
+                self._db.execute(
+                    "UPDATE meter SET load_limit_kw = ? WHERE serial = ?",
+                    (observed, command.serial),
+                )
             self._db.execute(
                 "UPDATE command SET state = ?, observed = ?, at = ?, detail = ?, "
                 "reported = 0 WHERE id = ?",

@@ -72,6 +72,11 @@ class LineWorker:
         """Another bridge is the master now: its commands are not this one's."""
         self._board.forget()
 
+    def with_relay(self) -> list[str]:
+        """The meters whose relay state or load limit is reported."""
+        profiles = {serial: device.profile for serial, device in self.devices.items()}
+        return [serial for serial, p in profiles.items() if p.relay or p.load_limit]
+
     def status(self) -> dict:
         """For ``/health``: which meters are silent, when anything answered last."""
         silent = [item.serial for item in self.devices.values() if item.dead]

@@ -25,6 +25,7 @@ from meter_bridge.wire.base_profile import (
 )
 from meter_bridge.wire.dlms_profile import DlmsProfile
 from meter_bridge.wire.dlt645_profile import Dlt645Profile
+from meter_bridge.wire.load_limit import LoadLimit
 from meter_bridge.wire.mbus_profile import MBusProfile
 
 __all__ = ["ENERGY_UNITS", "POWER_UNITS", "TELEMETRY", "ProfileError", "explain"]
@@ -121,6 +122,7 @@ class Profile(BaseProfile):
     write_function: Literal[6, 16] = 16
     values: Mapping[str, Value]
     relay: Relay | None = None
+    load_limit: LoadLimit | None = None
     writable: tuple[Writable, ...] = ()
 
     @model_validator(mode="after")
@@ -130,6 +132,9 @@ class Profile(BaseProfile):
                 raise ValueError(f"values.{name}: larger than max_block")
         if self.relay:
             self._check_relay()
+        limit = self.load_limit
+        if limit and not self.may_write(limit.address, limit.count):
+            raise ValueError("load_limit: its registers are not in the list writable")
         return self
 
     def _check_relay(self):
@@ -239,6 +244,20 @@ class Profile(BaseProfile):
         words = request and _words(answers, *request)
         return self.relay_state(words) if words else None
 
+    def limit_order(self, kw, ct: Decimal, pt: Decimal) -> tuple[int, int, list[int]]:
+        """Function, address and registers to write."""
+        limit = self.load_limit
+        words = limit.words(kw, self.word_order, ct, pt)
+        return self.write_function, limit.address, words
+
+    def limit_request(self) -> Read:
+        """The limit's registers."""
+        return Read(3, self.load_limit.address, self.load_limit.count)
+
+    def limit_state(self, answer: list[int], ct: Decimal, pt: Decimal) -> str:
+        """See :meth:`LoadLimit.kw`."""
+        return self.load_limit.kw(answer, self.word_order, ct, pt)
+
     def decode(
         self,
         name: str,
@@ -323,6 +342,16 @@ def load(name: str, folder: Path | None = None) -> BaseProfile:
         return load_file(folder / f"{name}.toml")
     if name not in names():
         known = ", ".join(names())
-        raise ProfileError(f"profile: there is no meter profile {name!r}; known: {known}")
+        raise ProfileError(
+            f"profile: there is no meter profile {name!r}; known: {known}"
+        )
     item = resources.files("meter_bridge.profiles") / f"{name}.toml"
     return parse(item.read_text(encoding="utf-8"), item.name)
+
+
+def named(name: str) -> BaseProfile:
+    """The shipped profile ``name``, or that of a file if it ends with ``.toml``.
+
+    Raises :class:`ProfileError`.
+    """
+    return load_file(Path(name)) if name.endswith(".toml") else load(name)

@@ -6,12 +6,13 @@ to write and how to read back there. :class:`BusSwitchboard` does it on a line.
 
 import sqlite3
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import structlog
 
-from meter_bridge import metrics
+from meter_bridge import codec, metrics
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.device import Device
 from meter_bridge.store import Command
@@ -37,6 +38,8 @@ class Verification:
     deadline: float
     detail: str = ""
     tries: int = 0
+    since: float = field(default_factory=time.time)  # epoch seconds
+    observed: str | None = None
 
 
 class Switchboard:
@@ -54,8 +57,8 @@ class Switchboard:
     def submit(self, command: Command) -> None:
         """Take a command. One that may have been written already is only read back."""
         device = self._devices[command.serial]
-        begun = command.state in ("sending", "sent") and command.kind == "relay"
-        if begun and self._has_relay(device):
+        begun = command.state in ("sending", "sent") and command.kind != "read_now"
+        if begun and not self._cannot(command, device):
             self._await_read_back(command, device, 0, "found after a restart")
         else:
             self._waiting.append(command)
@@ -101,13 +104,19 @@ class Switchboard:
             await self._finish(command, "expired", None, "came too late")
         elif command.kind == "read_now":
             await self._read_now(command, device)
-        elif command.kind != "relay":
-            detail = f"this bridge cannot do {command.kind!r}"
-            await self._finish(command, "failed", None, detail)
-        elif not self._has_relay(device):
-            await self._finish(command, "failed", None, "the meter has no relay")
+        elif reason := self._cannot(command, device):
+            await self._finish(command, "failed", None, reason)
         else:
             await self._switch(command, device)
+
+    def _cannot(self, command: Command, device) -> str:
+        """Why the meter cannot do that; empty when it can."""
+        if command.kind == "relay":
+            return "" if self._has_relay(device) else "the meter has no relay"
+        if command.kind == "load_limit":
+            can = self._has_limit(device)
+            return "" if can else "the meter's profile has no load limit"
+        return f"this bridge cannot do {command.kind!r}"
 
     async def _switch(self, command: Command, device: Device) -> None:
         await self._connect()
@@ -118,7 +127,11 @@ class Switchboard:
         await self._supersede(command)
         detail, outcome = await self._write(command, device)
         log.info(
-            "relay_written", meter=command.serial, value=command.value, note=detail
+            "written",
+            meter=command.serial,
+            what=command.kind,
+            value=command.value,
+            note=detail,
         )
         if outcome is None:
             wait = self._settle(device)
@@ -149,7 +162,10 @@ class Switchboard:
         return detail, None
 
     async def _supersede(self, command: Command) -> None:
-        for old in [v for v in self._verifying if v.command.serial == command.serial]:
+        same = (command.serial, command.kind)
+        for old in self._verifying[:]:
+            if (old.command.serial, old.command.kind) != same:
+                continue
             detail = f"generation {command.generation} came before the read-back"
             await self._finish(old.command, "unknown", None, detail)
             self._verifying.remove(old)
@@ -192,6 +208,10 @@ class Switchboard:
     def _has_relay(self, device) -> bool:
         raise NotImplementedError
 
+    def _has_limit(self, device) -> bool:
+        """Whether the meter takes a load limit."""
+        return False
+
     def _settle(self, device) -> float:
         """Seconds after a write in which the meter is not asked for its relay."""
         return 0
@@ -231,15 +251,23 @@ class BusSwitchboard(Switchboard):
     def _has_relay(self, device: Device) -> bool:
         return device.profile.relay is not None
 
+    def _has_limit(self, device: Device) -> bool:
+        return device.profile.load_limit is not None
+
     def _settle(self, device: Device) -> float:
-        return device.profile.relay.settle_s
+        switch = device.profile.relay or device.profile.load_limit
+        return switch.settle_s
 
     async def _connect(self) -> None:
         await self._bus.connect()
 
     async def _put(self, command: Command, device: Device) -> str:
+        profile = device.profile
         try:
-            order = device.profile.relay_order(command.value)
+            if command.kind == "load_limit":
+                order = profile.limit_order(command.value, device.ct, device.pt)
+            else:
+                order = profile.relay_order(command.value)
             await self._bus.write(device.address, *order)
         except ProfileError as error:
             raise Forbidden(str(error)) from error
@@ -252,8 +280,7 @@ class BusSwitchboard(Switchboard):
         device.due = self._clock()
 
     async def _read_back(self, item: Verification) -> tuple[str | None, str | None]:
-        profile = item.device.profile
-        request = profile.relay_request()
+        request = self._request(item)
         if request is None:
             item.detail = item.detail or "the relay of this meter cannot be read back"
             return "unknown", None
@@ -267,12 +294,29 @@ class BusSwitchboard(Switchboard):
             if isinstance(error, LineDown):
                 raise
             return None, None
-        state = profile.relay_state(answer)
+        state = self._state(item, answer)
         if state == item.command.value:
             return "verified", state
         if item.tries < len(READ_BACK_SHARES) and not late:
             return None, None
         return ("unknown" if state == "unknown" else "failed"), state
+
+    @staticmethod
+    def _request(item: Verification) -> tuple | None:
+        profile, limits = item.device.profile, item.command.kind == "load_limit"
+        return profile.limit_request() if limits else profile.relay_request()
+
+    @staticmethod
+    def _state(item: Verification, answer) -> str:
+        """What was read back, in the command's own words where it is the same."""
+        device, command = item.device, item.command
+        if command.kind != "load_limit":
+            return device.profile.relay_state(answer)
+        try:
+            held = device.profile.limit_state(answer, device.ct, device.pt)
+        except codec.DecodeError:
+            return "unknown"
+        return command.value if Decimal(held) == Decimal(command.value) else held
 
     async def done_reading(self, device: Device, register: str | None) -> None:
         """Finish the ``read_now`` commands of a meter that was just read."""

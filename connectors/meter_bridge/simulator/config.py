@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from meter_bridge.meter_profile import ProfileError, explain, load
+from meter_bridge.meter_profile import ProfileError, explain, named
 
 
 class PlantError(ValueError):
@@ -38,7 +38,7 @@ class MeterConfig(_Strict):
     @model_validator(mode="after")
     def _known_profile(self):
         try:
-            if load(self.profile).protocol != "modbus":
+            if named(self.profile).protocol != "modbus":
                 raise ValueError(f"profile {self.profile}: only Modbus is simulated")
         except ProfileError as error:
             raise ValueError(str(error)) from error

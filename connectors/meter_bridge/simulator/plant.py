@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from meter_bridge import codec
-from meter_bridge.meter_profile import POWER_UNITS, Profile, load
+from meter_bridge.meter_profile import POWER_UNITS, Profile, named
 from meter_bridge.simulator.config import MeterConfig, PlantConfig, PlantError
 from meter_bridge.simulator.curve import LoadCurve
 
@@ -45,6 +45,7 @@ class SimMeter:
     power: float = 0.0
     faults: Faults = field(default_factory=Faults)
     writes: list[dict] = field(default_factory=list)
+    limit: list[int] | None = None  # registers of the load limit, once written
 
     def register(self) -> str:
         """What the bridge should read: after CT × PT and the meter's resolution."""
@@ -91,6 +92,10 @@ class SimMeter:
             image.update(dict.fromkeys(range(read.address, read.address + read.count)))
             image[read.address + read.word] = getattr(read, self.relay)
             image = {address: word or 0 for address, word in image.items()}
+        limit = self.profile.load_limit
+        if limit and function == 3:
+            held = self.limit or codec.encode(Decimal(limit.none), limit.type)
+            image.update(enumerate(held, limit.address))
         return image
 
     def write(self, function: int, address: int, words: list[int]) -> bool:
@@ -98,7 +103,15 @@ class SimMeter:
         profile = self.profile
         if function != profile.write_function:
             return False
-        if not profile.may_write(address, len(words)) or profile.relay is None:
+        if not profile.may_write(address, len(words)):
+            return False
+        limit = profile.load_limit
+        if limit and (address, len(words)) == (limit.address, limit.count):
+            self.writes.append({"limit": words, "stuck": self.faults.relay_stuck})
+            if not self.faults.relay_stuck:
+                self.limit = words
+            return True
+        if profile.relay is None:
             return False
         for state in ("open", "closed"):
             if address == profile.relay.address and words == profile.relay.words(state):
@@ -122,7 +135,7 @@ class Plant:
         self.meters: dict[str, SimMeter] = {}
         for line in config.lines:
             for item in line.meters:
-                meter = SimMeter(item, load(item.profile), float(item.initial_kwh))
+                meter = SimMeter(item, named(item.profile), float(item.initial_kwh))
                 self.meters[item.serial] = meter
         self._parents = {
             child: meter

@@ -180,7 +180,7 @@ async def test_what_cannot_be_done_is_reported_as_failed(erp, bridge, relay_comm
         (111, "no relay"),
         (112, "no such meter"),
         (113, "neither open nor closed"),
-        (114, "load_limit"),
+        (114, "no load limit"),
     ):
         result = await until(lambda c=command_id: erp.outcome(c))
         assert result["outcome"] == "failed"

@@ -71,6 +71,7 @@ class BaseProfile(Strict):
     register_value: str = Field(alias="register")
     values: Mapping[str, Any]
     relay: Any = None
+    load_limit: Any = None
 
     @model_validator(mode="after")
     def _register_is_billable(self):
@@ -167,6 +168,24 @@ class BaseProfile(Strict):
         if request is None or request not in answers:
             return None
         return self.relay_state(answers[request])
+
+    def limit_order(self, kw: str, ct: Decimal, pt: Decimal) -> tuple:
+        """Arguments of ``bus.write`` that set the load limit to ``kw`` kilowatts.
+
+        Raises :class:`ProfileError` when the meter cannot hold it.
+        """
+        raise NotImplementedError
+
+    def limit_request(self) -> tuple:
+        """The request that reads the load limit back."""
+        raise NotImplementedError
+
+    def limit_state(self, answer: Any, ct: Decimal, pt: Decimal) -> str:
+        """The load limit in kW by the answer to that request.
+
+        Raises :class:`codec.DecodeError`.
+        """
+        raise NotImplementedError
 
 
 def explain(error: ValidationError) -> str:
