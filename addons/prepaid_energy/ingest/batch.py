@@ -3,10 +3,10 @@
 How to use: ``Batch(gateway, batch).run()`` returns the answer of the bridge protocol.
 
 How it works: parse the rows; load the state of all meters in one query, locking them in
-a fixed order; sort each row into accepted, duplicate, held or rejected; rate the
-accepted ones in memory; COPY them; write usage, meter states and wallets with one
-statement each; let the policy act on wallets whose level changed. The number of SQL
-statements does not depend on the number of readings.
+a fixed order, and their wallets; sort each row into accepted, duplicate, held or
+rejected; rate the accepted ones in memory; COPY them; write usage, meter states and
+wallets with one statement each; let the policy act on wallets whose level changed. The
+number of SQL statements does not depend on the number of readings.
 """
 
 import json
@@ -61,6 +61,7 @@ class Batch:
             return known
         self.rows = rows = self._parse()
         self.meters = load_meters(self.env, self.gateway.id, self._serials(rows))
+        self.store.lock_wallets({meter.wallet_id for meter in self.meters.values()})
         self._sort_out(rows)
         self._rate()
         moved = [

@@ -77,6 +77,20 @@ class Store:
     def __init__(self, env):
         self.env = env
 
+    def lock_wallets(self, wallet_ids):
+        """Wait for other transactions that move these wallets, in a fixed order.
+
+        A batch that lost such a race fails here, before the costly work, and begins
+        anew; without an order, two of them could also lock each other out.
+        """
+        self.env.cr.execute(
+            SQL(
+                "SELECT FROM energy_wallet WHERE id = ANY(%s::int[]) ORDER BY id "
+                "FOR NO KEY UPDATE",
+                plain_array(wallet_ids - {None}),
+            )
+        )
+
     def readings(self, meters):
         """COPY the accepted readings; note each meter's newest.
 

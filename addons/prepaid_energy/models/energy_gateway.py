@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ..ingest import Batch
 from .energy_command import UNFINISHED
+from .patience import promptly
 from .protected import refuse, without_defaults
 from .supply import parse_limit
 
@@ -97,7 +98,7 @@ class EnergyGateway(models.Model):
         :raise UserError: (422) the batch as a whole is not understood; names the key.
         :raise AccessError: (403) the caller is no gateway's user.
         """
-        return Batch(self._calling_gateway(), batch).run()
+        return promptly(self.env, lambda: Batch(self._calling_gateway(), batch).run())
 
     @api.model
     def commands(self, reported):
