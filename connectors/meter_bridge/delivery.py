@@ -200,8 +200,9 @@ class Delivery:
         self._link.failed(error)
         if isinstance(error, TooLarge):
             self.size.too_much()
-            if await self._split(batch, error):
-                return
+            if not await self._split(batch, error):
+                await self._unanswered(batch, error)  # one row: not the row's fault
+            return
         now, wait = time.time(), self._config.retry_max
         did = await self._outbox.run(
             CommandStore.refuse, batch.uid, str(error), now, wait
