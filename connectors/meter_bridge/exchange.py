@@ -79,6 +79,7 @@ class Exchange:
             raw, lease = await self._erp.commands(states, self._lease.instance)
         except ErpError as error:
             self._link.failed(error)
+            self._lease.no_word()
             return
         self._link.ok()
         await self._heed(lease, asked)

@@ -8,7 +8,8 @@ question for commands. What follows from the ERP's word and its age:
   nothing is written in its last ``SAFE_S`` seconds.
 - reading a line that takes several masters (a Modbus TCP gateway queues their
   requests): until the ERP names another. A bridge that has lost the ERP cannot know
-  whether there is one, and two true readings do no harm.
+  whether there is one, and two true readings do no harm. After a restart the last
+  master asks first, and reads on only if the ERP does not answer.
 - reading any other line, where two masters destroy each other's frames: only while
   the lease runs.
 - taking over: only by the ERP's word.
@@ -38,6 +39,7 @@ class Lease:
         self.resumed: str | None = None  # the term whose old commands were handed over
         self._clock, self._until = clock, 0.0
         self._mine = instance is None
+        self._asked = False  # since the start, in vain or not
         metrics.HOLDER.set(self._mine)
 
     def remember(self, memory: str | None) -> None:
@@ -46,6 +48,10 @@ class Lease:
         if memory and self.instance is not None:
             self._mine, self.holder, self.term = json.loads(memory)
             metrics.HOLDER.set(self._mine)
+
+    def no_word(self) -> None:
+        """The ERP was asked and did not answer."""
+        self._asked = True
 
     def memory(self) -> str:
         """What is to be kept over a restart."""
@@ -58,6 +64,7 @@ class Lease:
         """
         if self.instance is None or not isinstance(told, dict):
             return False
+        self._asked = True
         before = self._mine, self.term
         self.holder, self.term = str(told.get("holder")), str(told.get("since"))
         self._mine = self.holder == self.instance
@@ -80,7 +87,9 @@ class Lease:
 
     def may_read(self, several_masters: bool) -> bool:
         """Whether a line may be read now; ``several_masters``: it takes more."""
-        if self.instance is None or (self._mine and several_masters):
+        if self.instance is None:
+            return True
+        if several_masters and self._mine and self._asked:
             return True
         return self._clock() < self._until
 
