@@ -1,3 +1,5 @@
 from . import (
+    energy_levy_report,
+    energy_usage_report,
     report_wallet_statement,
 )

@@ -13,6 +13,7 @@ from . import (
     test_policy,
     test_portal,
     test_relay,
+    test_reports,
     test_rerate,
     test_review,
     test_settlement,

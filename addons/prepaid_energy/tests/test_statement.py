@@ -20,7 +20,7 @@ FIRST, LAST = date(2026, 5, 4), date(2026, 5, 6)
 KWH = Decimal("0.275")  # a kWh with its levy
 
 
-def credit_at(wallet, amount, key, at, name="Top-up", kind="topup"):
+def credit_at(wallet, amount, key, at, name="Top-up", kind="topup", **extra):
     """Book a row at a time, naive UTC."""
     wallet.env["energy.wallet.entry"]._post(
         wallet,
@@ -29,6 +29,7 @@ def credit_at(wallet, amount, key, at, name="Top-up", kind="topup"):
         source_key=key,
         name=name,
         at=datetime.fromisoformat(at),
+        **extra,
     )
 
 

@@ -1,4 +1,5 @@
 from . import (
+    energy_ageing,
     energy_drill,
     energy_lockout,
     energy_statement,
