@@ -38,6 +38,9 @@ class EnergyLevyReport(models.Model):
         readonly=True, help="The net amount that a levy is taken of."
     )
     amount = fields.Monetary(readonly=True)
+    unbilled = fields.Monetary(
+        "Not Billed Yet", readonly=True, help="What no invoice and no cost entry has."
+    )
     service_point_id = fields.Many2one("energy.service.point", readonly=True)
     wallet_id = fields.Many2one("energy.wallet", readonly=True)
     wallet_kind = fields.Selection(WALLET_KINDS, readonly=True)
@@ -56,6 +59,8 @@ class EnergyLevyReport(models.Model):
                    part.name, part.booked_as, part.levy_id, part.tax_id, part.percent,
                    CASE WHEN part.number > 0 THEN usage.amount END AS base,
                    usage.amount * part.percent / 100 AS amount,
+                   (usage.amount - COALESCE(usage.amount_billed, 0))
+                       * part.percent / 100 AS unbilled,
                    usage.service_point_id, usage.wallet_id, wallet.kind AS wallet_kind,
                    wallet.partner_id, usage.company_id, usage.currency_id,
                    usage.tariff_id, usage.version_id, usage.kind
@@ -72,7 +77,7 @@ class EnergyLevyReport(models.Model):
                            id, tax_id, percent
                       FROM energy_tariff_levy) part
                 ON part.version_id = usage.version_id
-             WHERE usage.amount <> 0
+             WHERE usage.amount <> 0 OR usage.amount_billed <> 0
             """,
             levies=self.LEVIES,
             net=self.env._("Net amount"),

@@ -58,6 +58,11 @@ class EnergyUsageReport(models.Model):
     amount = fields.Monetary("Net Amount", readonly=True)
     levies = fields.Monetary(readonly=True)
     amount_total = fields.Monetary("Amount With Levies", readonly=True)
+    unbilled = fields.Monetary(
+        "Not Billed Yet",
+        readonly=True,
+        help="With levies; what no invoice and no cost entry has.",
+    )
     price = fields.Float(
         "Average Price",
         digits=(16, 5),
@@ -85,6 +90,7 @@ class EnergyUsageReport(models.Model):
                    usage.commodity, usage.uom_id, usage.kind, usage.charge,
                    usage.season, usage.band, usage.tier, usage.quantity, usage.amount,
                    usage.amount_total - usage.amount AS levies, usage.amount_total,
+                   usage.amount_total - COALESCE(usage.total_billed, 0) AS unbilled,
                    CASE WHEN usage.kind = 'energy'
                         THEN usage.amount / NULLIF(usage.quantity, 0) END AS price,
                    usage.amount_total / NULLIF(usage.quantity, 0) AS price_all_in

@@ -221,6 +221,35 @@ class TestLevyReport(EnergyCase):
         usage = self.env["energy.usage"].search(self.mine)
         self.assertAlmostEqual(amount, sum(usage.mapped("amount_total")), 9)
 
+    def test_what_is_not_billed_yet(self):
+        self.env.cr.execute(
+            """
+            UPDATE energy_usage SET amount_billed = amount, total_billed = amount_total
+             WHERE service_point_id = %s AND day < '2026-05-01'
+            """,
+            (self.point2.id,),
+        )
+        groups = self.Report._read_group(
+            [*self.mine, ("booked_as", "!=", "price")],
+            ["booked_as", "day:month"],
+            ["unbilled:sum"],
+        )
+        net = 16.65 * 0.3
+        found = [(name, round(unbilled, 6)) for name, _month, unbilled in groups]
+        self.assertEqual(
+            found,
+            [
+                ("net", 0),
+                ("net", round(net, 6)),
+                ("tax", 0),
+                ("tax", round(net / 10, 6)),
+            ],
+        )
+        usage = self.env["energy.usage.report"]
+        groups = usage._read_group(self.mine, ["day:month"], ["unbilled:sum"])
+        self.assertEqual(groups[0][1], 0)
+        self.assertAlmostEqual(groups[1][1], net * 1.115)
+
     def test_ids_are_unique_and_stable(self):
         rows = self.Report.search(self.mine)
         self.assertEqual(len(set(rows.ids)), len(rows))
