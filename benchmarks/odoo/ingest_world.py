@@ -1,52 +1,33 @@
 """Run in Odoo's shell: many meters, and the ingest in process against two floors.
 
-``values``: ``meters``, ``batch``, ``rounds``.
+``values``: ``meters``; ``shapes``, pairs of readings in a batch and readings of a meter
+in it; ``rounds``.
 Rows are made by SQL, since making 100,000 meters by the ORM is not what is measured.
 """
 # ruff: noqa: F821 (the shell has env and values)
 
 import io
-import resource
+import os
+import statistics
 import time
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from odoo.addons.prepaid_energy.ingest.batch import Batch
 
-METERS, BATCH, ROUNDS = values["meters"], values["batch"], values["rounds"]
+METERS, ROUNDS = values["meters"], values["rounds"]
 BEGIN = datetime(2026, 1, 5)
 STEP = timedelta(minutes=15)
 QUICK = env(context={**env.context, "tracking_disable": True})
-WORLD = """
-INSERT INTO energy_wallet (name, kind, company_id, currency_id, partner_id, policy_id,
-       balance, accrued, level, active, reference)
-SELECT 'W' || n, 'tenant', %(company)s, %(currency)s, %(partner)s, %(policy)s,
-       1000000, 0, 'normal', true, 'BENCH' || n
-  FROM generate_series(1, %(wallets)s) n;
-INSERT INTO energy_service_point (name, site_id, company_id, tariff_id, wallet_id,
-       commodity, active, life_safety, never_cut, locked_out, tripped, switched_off,
-       desired_state, generation)
-SELECT 'P' || n, %(site)s, %(company)s, %(tariff)s,
-       (SELECT min(id) FROM energy_wallet WHERE reference = 'BENCH1')
-       + n %% %(wallets)s, 'electricity', true, false, false, false, false, false,
-       'closed', 0
-  FROM generate_series(1, %(meters)s) n;
-INSERT INTO energy_meter (serial, company_id, gateway_id, register_digits, has_relay,
-       relay_state, active, service_point_id)
-SELECT 'B' || n, %(company)s,
-       CASE WHEN n <= %(meters)s / 2 THEN %(first)s ELSE %(second)s END,
-       8, true, 'closed', true,
-       (SELECT min(id) FROM energy_service_point WHERE name = 'P1') + n - 1
-  FROM generate_series(1, %(meters)s) n;
-INSERT INTO energy_meter_installation
-       (meter_id, service_point_id, company_id, date_from)
-SELECT id, service_point_id, company_id, '2025-01-01' FROM energy_meter
- WHERE serial LIKE 'B%%';
-UPDATE energy_service_point point SET meter_id = meter.id
-  FROM energy_meter meter WHERE meter.service_point_id = point.id;
-INSERT INTO energy_supply_term (service_point_id, company_id, tariff_id, wallet_id)
-SELECT id, company_id, tariff_id, wallet_id FROM energy_service_point
- WHERE name LIKE 'P%%';
+# Copies of one row that the ORM made, with the following ids and some other values.
+COPIES = """
+INSERT INTO %(table)s
+SELECT copy.* FROM %(table)s source
+ CROSS JOIN generate_series(1, %(count)s - 1) n
+ CROSS JOIN LATERAL jsonb_populate_record(
+    source, jsonb_build_object('id', source.id + n, %(values)s)) copy
+ WHERE source.id = %(source)s;
+SELECT setval('%(table)s_id_seq', %(source)s + %(count)s);
 """
 
 
@@ -112,6 +93,17 @@ def tariff():
     )
 
 
+def multiply(record, count, others):
+    """Make ``count`` rows of one record; ``others`` is SQL with n from 1 on."""
+    words = {
+        "table": record._table,
+        "source": record.id,
+        "count": count,
+        "values": others,
+    }
+    env.cr.execute(COPIES % words)
+
+
 def world():
     """Two gateways with half of the meters each."""
     company = env.company
@@ -120,51 +112,99 @@ def world():
         [{"name": name, "site_id": site.id} for name in ("First", "Second")]
     )
     policy = QUICK["energy.policy"].create({"name": "Bench", "armed": True})
+    wallet = QUICK["energy.wallet"].create(
+        {
+            "name": "W0",
+            "partner_id": company.partner_id.id,
+            "policy_id": policy.id,
+        }
+    )
+    point = QUICK["energy.service.point"].create(
+        {
+            "name": "P1",
+            "site_id": site.id,
+            "tariff_id": tariff().id,
+            "wallet_id": wallet.id,
+        }
+    )
+    meter = QUICK["energy.meter"].create(
+        {"serial": "B1", "gateway_id": first.id, "has_relay": True}
+    )
+    installation = QUICK["energy.meter.installation"].create(
+        {"meter_id": meter.id, "service_point_id": point.id, "date_from": "2025-01-01"}
+    )
+    QUICK["energy.wallet.entry"]._post(
+        wallet, "grant", Decimal(1_000_000), source_key="bench", name="Bench"
+    )
     env.flush_all()
-    parameters = {
-        "company": company.id,
-        "currency": company.currency_id.id,
-        "partner": company.partner_id.id,
-        "policy": policy.id,
-        "site": site.id,
-        "tariff": tariff().id,
-        "first": first.id,
-        "second": second.id,
-        "meters": METERS,
-        "wallets": max(METERS // 10, 1),
-    }
-    env.flush_all()
-    env.cr.execute(WORLD, parameters)
+    wallets = max(METERS // 10, 1)
+    multiply(wallet, wallets, "'name', 'W' || n, 'reference', 'BENCH' || n")
+    multiply(
+        point,
+        METERS,
+        f"'name', 'P' || n + 1, 'wallet_id', {wallet.id} + n % {wallets}, "
+        "'meter_id', null",
+    )
+    multiply(
+        meter,
+        METERS,
+        f"'serial', 'B' || n + 1, 'service_point_id', {point.id} + n, 'gateway_id', "
+        f"CASE WHEN n < {METERS // 2} THEN {first.id} ELSE {second.id} END",
+    )
+    multiply(
+        installation,
+        METERS,
+        f"'meter_id', {meter.id} + n, 'service_point_id', {point.id} + n",
+    )
+    multiply(
+        point.term_ids,
+        METERS,
+        f"'service_point_id', {point.id} + n, 'wallet_id', {wallet.id} + n % {wallets}",
+    )
+    env.cr.execute(
+        "UPDATE energy_service_point point SET meter_id = meter.id "
+        "FROM energy_meter meter WHERE meter.service_point_id = point.id"
+    )
     env.cr.execute("ANALYZE")
     env.cr.commit()
     env.invalidate_all()
     return first, second
 
 
-def batches(gateway, first, count, begin, uid):
-    """Batches in which each of ``count`` meters is read once."""
-    at = f"{begin}Z"
-    hours = (begin - BEGIN).total_seconds() / 3600
-    register = str(Decimal(int(hours * 2000)) / 1000)
-    rows = [[f"B{first + n}", at, register] for n in range(count)]
-    for start in range(0, count, BATCH):
-        yield {"uid": f"{uid}-{start}", "readings": rows[start : start + BATCH]}
+def batches(gateway, size, depth, moment, uid):
+    """Batches of ``size`` readings; each of the gateway's meters is in one of them.
+
+    :param int depth: readings of one meter, as after an outage.
+    :param datetime moment: of the last one.
+    """
+    times = [moment - back * STEP for back in reversed(range(depth))]
+    reads = [
+        (f"{at}Z", str((at - BEGIN).total_seconds() / 1800))  # two kWh an hour
+        for at in times
+    ]
+    meters = size // depth
+    for start in range(0, METERS // 2, meters):
+        names = [f"B{1 + n}" for n in range(start, min(start + meters, METERS // 2))]
+        rows = [[name, at, register] for name in names for at, register in reads]
+        yield {"uid": f"{uid}-{start}", "readings": rows}
 
 
-def ingest(gateway, moment, uid):
-    """Take one round of readings in process; seconds."""
+def ingest(gateway, size, depth, moment, uid):
+    """Readings a second of one round in process."""
+    ready = list(batches(gateway, size, depth, moment, uid))
     count = 0
     began = time.perf_counter()
-    for batch in batches(gateway, 1, METERS // 2, moment, uid):
+    for batch in ready:
         answer = Batch(gateway, batch).run()
-        assert answer["accepted"] == len(batch["readings"]), answer["held"][:3]
+        if answer["accepted"] != len(batch["readings"]):
+            raise AssertionError(str(answer)[:500])
         count += answer["accepted"]
         env.cr.commit()
-    return count, time.perf_counter() - began
+    return count / (time.perf_counter() - began)
 
 
 def orm_floor(gateway, count=2000):
-    """ORM create of rows as wide as a reading; seconds."""
+    """ORM create of rows as wide as a reading; rows a second."""
     meter = env["energy.meter"].search([("gateway_id", "=", gateway.id)], limit=1)
     rows = [
         {
@@ -182,11 +222,11 @@ def orm_floor(gateway, count=2000):
     env.flush_all()
     took = time.perf_counter() - began
     env.cr.rollback()
-    return count, took
+    return count / took
 
 
-def copy_floor(gateway, moment):
-    """Staged COPY, INSERT ON CONFLICT and a wallet update, without rating; seconds."""
+def copy_floor(gateway, size, depth, moment):
+    """Staged COPY, INSERT ON CONFLICT and a wallet update, no rating; rows a second."""
     meters = env.execute_query_dict(
         odoo_sql(
             "SELECT id FROM energy_meter WHERE gateway_id = %s ORDER BY id", gateway.id
@@ -195,13 +235,17 @@ def copy_floor(gateway, moment):
     env["energy.reading"]._ensure_partitions([moment])
     env.cr.commit()
     began = time.perf_counter()
-    for start in range(0, len(meters), BATCH):
-        part = meters[start : start + BATCH]
+    for start in range(0, len(meters), size // depth):
+        part = meters[start : start + size // depth]
         env.cr.execute(
             "CREATE TEMP TABLE stage (meter_id int, at timestamp, register numeric) "
             "ON COMMIT DROP"
         )
-        lines = "".join(f"{row['id']}\t{moment}\t5.25\n" for row in part)
+        lines = "".join(
+            f"{row['id']}\t{moment - back * STEP}\t5.25\n"
+            for row in part
+            for back in range(depth)
+        )
         env.cr.copy_expert("COPY stage FROM STDIN", io.StringIO(lines))
         env.cr.execute(
             "INSERT INTO energy_reading (meter_id, at, register) "
@@ -218,7 +262,7 @@ def copy_floor(gateway, moment):
             """
         )
         env.cr.commit()
-    return len(meters), time.perf_counter() - began
+    return len(meters) * depth / (time.perf_counter() - began)
 
 
 def odoo_sql(text, *arguments):
@@ -227,26 +271,55 @@ def odoo_sql(text, *arguments):
     return SQL(text, *arguments)
 
 
-def best(runs):
-    """Readings a second of the best run."""
-    return max(count / took for count, took in runs)
+def memory():
+    """Megabytes of this process in memory now."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def measure(gateway):
+    """Rounds of each shape, the floor after each: dicts of medians."""
+    moment, back = BEGIN + STEP, datetime(2025, 6, 1)
+    ingest(gateway, 5000, 1, BEGIN, "open")
+    ingest(gateway, 5000, 1, moment, "warm")
+    found, before = [], None
+    for size, depth in values["shapes"]:
+        runs, floors = [], []
+        for number in range(ROUNDS):
+            moment += depth * STEP
+            back += depth * STEP
+            uid = f"r{size}-{depth}-{number}"
+            runs.append(ingest(gateway, size, depth, moment, uid))
+            floors.append(copy_floor(gateway, size, depth, back))
+            before = before or memory()
+        rate, floor = statistics.median(runs), statistics.median(floors)
+        found.append({"batch": size, "depth": depth, "rate": rate, "floor": floor})
+    return found, moment, memory() - before
+
+
+def tenant():
+    """A portal user of the first wallet, whose page is asked for meanwhile."""
+    wallet = env["energy.wallet"].search([("name", "=", "W0")])
+    user = QUICK["res.users"].create(
+        {
+            "name": "Bench",
+            "login": "bench",
+            "password": "bench-bench",
+            "group_ids": [(6, 0, [env.ref("base.group_portal").id])],
+        }
+    )
+    wallet.partner_id = user.partner_id
+    return wallet.id
 
 
 first, second = world()
-ingest(first, BEGIN, "open")
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-runs, floors = [], []
-for number in range(1, ROUNDS + 1):
-    runs.append(ingest(first, BEGIN + number * STEP, f"r{number}"))
-    floors.append(copy_floor(first, datetime(2025, 6, 1) + number * STEP))
-orm = best([orm_floor(first) for _again in range(3)])
-growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
-keys = [gateway._new_api_key() for gateway in (first, second)]
+shapes, moment, growth = measure(first)
+orm = statistics.median(orm_floor(first) for _again in range(3))
 result = {
-    "keys": keys,
-    "ingest": best(runs),
-    "copy_floor": best(floors),
+    "keys": [gateway._new_api_key() for gateway in (first, second)],
+    "wallet": tenant(),
+    "shapes": shapes,
     "orm_floor": orm,
-    "rounds": [round(count / took) for count, took in runs],
-    "memory_growth_mb": growth // 1024,
+    "memory_growth_mb": round(growth, 1),
+    "until": (moment - BEGIN) // STEP,
 }
