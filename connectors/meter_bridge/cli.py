@@ -2,61 +2,34 @@
 
 import asyncio
 import sqlite3
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
-from meter_bridge import __version__, app, config, meter_profile
-from meter_bridge.commands_store import CommandStore
+from meter_bridge import __version__, app, config, meter_profile, scan
+from meter_bridge.cli_common import ConfigOption, console, fail, load
+from meter_bridge.cli_outbox import dead_letter, status
 from meter_bridge.erp import ErpClient, ErpError
+from meter_bridge.meter_list import placed
 from meter_bridge.outbox import AlreadyRunning
 from meter_bridge.transport import BusError
 from meter_bridge.wire import live
 from meter_bridge.wire.lines import bus_of
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-dead_letter = typer.Typer(no_args_is_help=True, help="Rows that the ERP rejected.")
 profiles = typer.Typer(no_args_is_help=True, help="Register maps of meters.")
 cli.add_typer(dead_letter, name="dead-letter")
 cli.add_typer(profiles, name="profile")
-console = Console()
-ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", help="The bridge's TOML file.")
-]
-
-
-def fail(text: object, code: int = 1):
-    """Say why in one sentence on standard error, and exit."""
-    typer.echo(f"meter-bridge: {text}", err=True)
-    raise typer.Exit(code)
-
-
-def _load(path: Path) -> config.Config:
-    try:
-        return config.load(path)
-    except config.ConfigError as error:
-        return fail(error, 2)
-
-
-def _store(path: Path) -> CommandStore:
-    settings = _load(path)
-    if not settings.database.exists():
-        fail(f"{settings.database} does not exist: the bridge has not run yet")
-    try:
-        return CommandStore(settings.database, read_only=True)
-    except sqlite3.Error as error:
-        return fail(f"{settings.database}: {error}")
+cli.command()(status)
 
 
 @cli.command()
 def run(config_file: ConfigOption = Path("bridge.toml")) -> None:
     """Read the meters and serve the ERP until stopped."""
-    settings = _load(config_file)
+    settings = load(config_file)
     app.set_up_logs(settings)
     try:
         asyncio.run(app.run(settings))
@@ -71,7 +44,7 @@ def run(config_file: ConfigOption = Path("bridge.toml")) -> None:
 @cli.command()
 def check(config_file: ConfigOption = Path("bridge.toml")) -> None:
     """Test the configuration, every meter and the ERP; exit 1 if one does not work."""
-    settings = _load(config_file)
+    settings = load(config_file)
     console.print(f"configuration: {config_file} is right")
     if not asyncio.run(_check(settings)):
         raise typer.Exit(1)
@@ -79,6 +52,15 @@ def check(config_file: ConfigOption = Path("bridge.toml")) -> None:
 
 async def _check(settings: config.Config) -> bool:
     good = True
+    try:
+        async with ErpClient(settings.erp, attempts=1) as erp:
+            await erp.report([])
+            console.print(f"ERP: {settings.erp.url} accepts the API key")
+            if settings.meters == "erp":
+                good = _place(settings, (await erp.configuration(None))["meters"])
+    except ErpError as error:
+        good = False
+        console.print(f"ERP: {error}", style="red", markup=False)
     for line in settings.lines:
         bus = bus_of(line)
         for device in app.devices_of(settings, line):
@@ -90,45 +72,17 @@ async def _check(settings: config.Config) -> bool:
                 good = False
                 console.print(f"{place}: {error}", style="red")
         bus.close()
-    try:
-        async with ErpClient(settings.erp, attempts=1) as erp:
-            await erp.report([])
-        console.print(f"ERP: {settings.erp.url} accepts the API key")
-    except ErpError as error:
-        good = False
-        console.print(f"ERP: {error}", style="red", markup=False)
     return good
 
 
-@cli.command()
-def status(config_file: ConfigOption = Path("bridge.toml")) -> None:
-    """How much waits in the outbox, and what the relays were last read as."""
-    store = _store(config_file)
-    for name, count in store.counts().items():
-        console.print(f"{name:20} {count}")
-    success = store.get("last_success")
-    when = _moment(float(success)) if success else "never"
-    console.print(f"{'last delivery':20} {when}")
-    for serial, (relay, generation) in sorted(store.relays().items()):
-        if relay != "unknown" or generation:
-            console.print(f"relay {serial:14} {relay} (generation {generation})")
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-@dead_letter.command("list")
-def dead_letter_list(
-    config_file: ConfigOption = Path("bridge.toml"), limit: int = 100
-) -> None:
-    """Show the newest rows that the ERP rejected, with its reasons."""
-    letters = _store(config_file).dead_letters(limit)
-    if not letters:
-        console.print("no dead letters")
-    for letter in letters:
-        text = f"{_moment(letter['at'])} {letter['kind']} {letter['body']}"
-        console.print(f"{text}: {letter['reason']}", markup=False, highlight=False)
+def _place(settings: config.Config, rows: list) -> bool:
+    """Hang the ERP's meters on the lines; say which cannot be."""
+    meters, problems = placed(settings, rows)
+    for line in settings.lines:
+        line.meters = meters[line.name]
+    for problem in problems:
+        console.print(f"ERP: {problem}", style="red", markup=False)
+    return not problems
 
 
 @profiles.command("list")
@@ -170,7 +124,7 @@ def read(
 ) -> None:
     """Show a live table of a meter's values."""
     try:
-        found = live.profile_of(profile)
+        found = meter_profile.named(profile)
         settings = {"port": port, "baudrate": baudrate, "parity": parity}
         settings |= {"client": client, "password_file": password_file}
         line = live.line_to(place, found, rtu=rtu, **settings)
@@ -198,6 +152,47 @@ async def _read_live(bus, profile, station, ratios, interval: float | None):
             await asyncio.sleep(interval)
             table = await live.table_of(bus, profile, station, ratios)
             screen.update(table, refresh=True)
+
+
+@cli.command("scan")
+def scan_line(
+    place: Annotated[str, typer.Argument(help="Host, or a serial port's path.")],
+    port: Annotated[int | None, typer.Option(help="TCP port; 502 by default.")] = None,
+    rtu: Annotated[bool, typer.Option(help="RTU frames over TCP.")] = False,
+    baudrate: Annotated[list[int] | None, typer.Option(help="To be tried.")] = None,
+    parity: Annotated[list[str] | None, typer.Option(help="To be tried.")] = None,
+    first: Annotated[int, typer.Option(min=1, max=247)] = 1,
+    last: Annotated[int, typer.Option(min=1, max=247)] = 247,
+    timeout: Annotated[float, typer.Option(help="Seconds for an answer.")] = 0.3,
+) -> None:
+    """Find the Modbus meters on a line, guess their models, print the tables."""
+    shipped = meter_profile.load("sdm120")  # any that speaks Modbus
+    found = False
+    for speed in baudrate or [None]:
+        for even in parity or [None]:
+            settings = {"port": port, "baudrate": speed, "parity": even}
+            try:
+                line = live.line_to(place, shipped, rtu=rtu, **settings)
+                line.timeout = timeout
+                found |= asyncio.run(_scan(line, range(first, last + 1)))
+            except (meter_profile.ProfileError, BusError) as error:
+                return fail(error)
+            except KeyboardInterrupt:
+                return None
+    return None if found else fail("no device answers")
+
+
+async def _scan(line, addresses) -> bool:
+    bus, found = bus_of(line), {}
+    profiles = scan.modbus_profiles()
+    async for device in scan.devices(bus, addresses):
+        found[device] = await scan.guess(bus, device, profiles)
+        names = ", ".join(name for name, _ in found[device]) or "no profile fits"
+        typer.echo(f"# device {device}: {names}", err=True)
+    bus.close()
+    if found:
+        typer.echo(scan.snippet(line, found))
+    return bool(found)
 
 
 def _version(show: bool) -> None:

@@ -118,6 +118,11 @@ class CommandStore(BatchStore):
             for row in rows
         }
 
+    def last_times(self) -> dict[str, int]:
+        """When each meter's newest reading was taken, in epoch seconds UTC."""
+        rows = self._db.execute("SELECT serial, last_time FROM meter")
+        return {row["serial"]: row["last_time"] for row in rows}
+
     def forget_unfinished(self) -> None:
         """Drop the commands without an outcome: another bridge has them now."""
         with self._transaction():

@@ -215,11 +215,6 @@ class Store:
         ).fetchone()
         return {"command": json.loads(row["wire_id"])} if row else {}
 
-    def relays(self) -> dict[str, tuple[str, int]]:
-        """Relay state as last read back and executed generation, by serial."""
-        rows = self._db.execute("SELECT serial, relay, generation FROM meter")
-        return {row["serial"]: (row["relay"], row["generation"]) for row in rows}
-
     # -- what is remembered -----------------------------------------------------
     def get(self, key: str) -> str | None:
         """A remembered value."""

@@ -2,12 +2,11 @@
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from pydantic import ValidationError
 from rich.table import Table
 
-from meter_bridge import codec, meter_profile
+from meter_bridge import codec
 from meter_bridge.transport import Refused
 from meter_bridge.wire.base_profile import BaseProfile, ProfileError, explain
 from meter_bridge.wire.line_config import Line
@@ -15,13 +14,6 @@ from meter_bridge.wire.line_config import Line
 USUAL_PORTS = {"modbus": 502, "dlms": 4059}
 # whom to ask when nobody says: the first address, or the protocol's wildcard
 USUAL_DEVICES = {"modbus": "1", "mbus": "254", "dlt645": "A" * 12, "dlms": "1"}
-
-
-def profile_of(name: str) -> BaseProfile:
-    """The profile ``name``, or that of the file; raises :class:`ProfileError`."""
-    if name.endswith(".toml"):
-        return meter_profile.load_file(Path(name))
-    return meter_profile.load(name)
 
 
 def line_to(place: str, profile: BaseProfile, *, rtu=False, **settings) -> Line:
