@@ -7,6 +7,7 @@ from . import (
     test_gateway_configuration,
     test_gateway_http,
     test_ingest,
+    test_ingest_order,
     test_installation,
     test_ledger,
     test_load_limit,

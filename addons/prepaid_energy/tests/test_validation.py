@@ -1,16 +1,11 @@
-import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from odoo.exceptions import UserError
-from odoo.fields import Command
 from odoo.tests import freeze_time, tagged
-from odoo.tools import SQL
 
-from ..exchange.to_values import VersionReader
 from ..ingest.rerate import Rerating
 from .common import EnergyCase, add_point, credit
-from .test_tariff_exchange import rich_version
 
 DAY = 86400
 HOUR = 3600
@@ -155,63 +150,6 @@ class TestValidation(EnergyCase):
         self.assertFalse(task.problem, "a new reason to rate is a new try")
         self.run_tasks()
         self.assertFalse(task.exists())
-
-    # ------------------------------------------------------------------ any order
-
-    def test_any_order_and_batching_ends_in_the_same(self):
-        """Invariant 2: the readings decide, not how they came."""
-        version = {**rich_version(), "valid_from_local": "2020-01-01T00:00"}
-        version["quantity"] = {"commodity": "electricity"}
-        values = VersionReader(self.env, self.company).version(version, "v")
-        tariff = self.env["energy.tariff"].create(
-            {
-                "name": "Rich",
-                "tz": "Europe/Berlin",
-                "version_ids": [Command.create(values)],
-            }
-        )
-        pick = random.Random(7)
-        moments = sorted(pick.sample(range(-40 * DAY, 3 * DAY), 30))
-        register, series = Decimal(99_000), []
-        for at in moments:
-            register = (register + Decimal(pick.randrange(0, 90_000)) / 1000) % 100_000
-            series.append((at, str(register)))
-        ordered = self.result_of("M-ORDER", tariff, [series])
-        self.assertGreater(len(ordered[0]), 10)
-        for number in range(4):
-            shuffled = series + pick.sample(series, 10)
-            pick.shuffle(shuffled)
-            batches = []
-            while shuffled:
-                size = pick.randrange(1, 12)
-                batches.append(shuffled[:size])
-                shuffled = shuffled[size:]
-            self.assertEqual(self.result_of(f"M-MIX{number}", tariff, batches), ordered)
-
-    def result_of(self, serial, tariff, batches):
-        """(usage, exact balance) of a new point that is read in these batches."""
-        wallet = self.wallet.copy({"name": serial})
-        point, meter = add_point(self, serial, tariff_id=tariff.id, wallet_id=wallet.id)
-        meter.register_digits = 5
-        for number, batch in enumerate(batches):
-            answer = self.ingest(*((at, value, serial) for at, value in batch))
-            self.assertFalse(answer["held"])
-            if number % 2:
-                self.run_tasks()
-        self.run_tasks()
-        rows = self.env.execute_query(
-            SQL(
-                """
-                SELECT day, version_id, season, band, tier, quantity::text,
-                       amount::text, amount_total::text FROM energy_usage
-                 WHERE service_point_id = %s AND (quantity <> 0 OR amount <> 0)
-                 ORDER BY 1, 2, 3, 4, 5
-                """,
-                point.id,
-            )
-        )
-        usage = [(*row[:5], *map(Decimal, row[5:])) for row in rows]
-        return usage, self.exact_balance(wallet)
 
     # ------------------------------------------------------------------ exchange
 
