@@ -216,14 +216,19 @@ class Batch:
 
     def _alarm_held(self):
         """Call a person, once, where a meter's readings are held: nobody is billed."""
-        for meter in self.meters.values():
-            if meter.worst and not meter.accepted and meter.point_id:
-                device = self.env["energy.meter"].browse(meter.meter_id)
-                device._alarm(
-                    device.service_point_id,
-                    self.env._("Readings of %s are held", meter.serial),
-                    self.env._("See Operations, Held Readings: %s", meter.worst),
-                )
+        silent = {
+            meter.meter_id: meter
+            for meter in self.meters.values()
+            if meter.worst and not meter.accepted and meter.point_id
+        }
+        for device in self.env["energy.meter"].browse(silent):
+            device._alarm(
+                device.service_point_id,
+                self.env._("Readings of %s are held", device.serial),
+                self.env._(
+                    "See Operations, Held Readings: %s", silent[device.id].worst
+                ),
+            )
 
     # ------------------------------------------------------------------------ rate
 

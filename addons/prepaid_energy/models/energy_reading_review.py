@@ -94,6 +94,12 @@ class EnergyReadingReview(models.Model):
         help="What the register should have shown at that time.",
     )
     curve = fields.Html(compute="_compute_curve", sanitize=False)
+    alike = fields.Char(
+        "More of Them",
+        compute="_compute_alike",
+        help="A meter with a fault is held at every poll. Each reading is kept; those "
+        "of the same meter and reason are listed, and can be discarded, together.",
+    )
 
     @api.depends("gateway_id.company_id", "meter_id.company_id")
     def _compute_company_id(self):
@@ -107,6 +113,32 @@ class EnergyReadingReview(models.Model):
             review.curve = values and self.env["ir.qweb"]._render(
                 "prepaid_energy.reading_curve", values
             )
+
+    @api.depends("state", "meter_serial", "reason")
+    def _compute_alike(self):
+        """How many more are pending of the same cause, and the newest of them."""
+        for review in self:
+            alike = review._alike()
+            last = alike[:1]
+            review.alike = bool(alike) and self.env._(
+                "%(count)s, the last one %(register)s at %(at)s",
+                count=len(alike),
+                register=last.raw_register,
+                at=last.raw_time or last.at,
+            )
+
+    def _alike(self):
+        """The other pending reviews of this meter and reason, the newest first."""
+        self.ensure_one()
+        return self.search(
+            [
+                ("id", "!=", self._origin.id),
+                ("state", "=", "pending"),
+                ("gateway_id", "=", self.gateway_id.id),
+                ("meter_serial", "=", self.meter_serial),
+                ("reason", "=", self.reason),
+            ]
+        )
 
     def _curve_values(self):
         """The stored readings around this one, as points of a picture; or None."""
@@ -147,6 +179,11 @@ class EnergyReadingReview(models.Model):
         for review in self:
             review._check_decision()
         self._close("discarded")
+
+    def action_discard_alike(self):
+        """Close this case and all pending ones of the same meter and reason."""
+        self._check_decision()
+        (self | self._alike())._close("discarded", note=self.note)
 
     def _check_decision(self):
         self.ensure_one()

@@ -7,6 +7,7 @@ from odoo.tests import new_test_user, tagged
 from .common import EnergyCase, credit
 
 HOUR = 3600
+DAY = 24 * HOUR
 PRICE = Decimal("0.275")
 
 
@@ -162,3 +163,24 @@ class TestReview(EnergyCase):
         )
         with self.assertRaises(AccessError):
             reading.with_user(reader).action_review()
+
+    def test_a_fault_that_lasts_is_one_case(self):
+        self.ingest((0, "10"), (60, "14"))
+        for poll in range(5):
+            self.ingest((120 + poll, str(poll)))
+        self.ingest((3 * DAY, "20"))
+        reviews = self.pending()
+        self.assertEqual(len(reviews), 6, "each reading is kept")
+        self.assertEqual(len(self.point.activity_ids), 1, "one call")
+        first = reviews[0]
+        self.assertEqual(
+            first.alike, f"4, the last one 4 at {self.at(124)}", "not the future one"
+        )
+        with self.assertRaisesRegex(UserError, "reason"):
+            first.action_discard_alike()
+        first.note = "The meter was broken"
+        first.action_discard_alike()
+        self.assertEqual(set(reviews[:5].mapped("state")), {"discarded"})
+        self.assertEqual(set(reviews[:5].mapped("note")), {"The meter was broken"})
+        self.assertEqual(reviews[5].state, "pending")
+        self.assertFalse(reviews[5].alike)
