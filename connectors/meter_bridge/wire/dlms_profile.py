@@ -105,7 +105,9 @@ class DlmsProfile(BaseProfile):
     def station(self, device: int | str, access: Access) -> Station:
         """The server's address in the wrapper."""
         if not str(device).isdecimal() or not 1 <= int(device) <= 0x3FFF:
-            raise ProfileError(f"device: {device!r} is no DLMS server address (1 … 16383)")
+            raise ProfileError(
+                f"device: {device!r} is no DLMS server address (1 … 16383)"
+            )
         return Station(int(device), access)
 
     def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[tuple]:
