@@ -22,10 +22,15 @@ def mill():
     """The mill's meter, read by a gateway of its own."""
     site = env.ref("prepaid_energy.site_riverside")
     department = env["hr.department"].create({"name": "Rolling Mill"})
+    plan = env["account.analytic.plan"].create({"name": "Production"})
+    account = env["account.analytic.account"].create(
+        {"name": "Rolling mill", "plan_id": plan.id}
+    )
     wallet = env["energy.wallet"].create(
         {
             "name": "Rolling mill",
             "kind": "line",
+            "analytic_account_id": account.id,
             "department_id": department.id,
             "policy_id": env.ref("prepaid_energy.policy_lines").id,
         }
