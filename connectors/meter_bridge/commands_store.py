@@ -145,15 +145,15 @@ class CommandStore(BatchStore):
         return Command(wire_id=json.loads(row["wire_id"]), **fields)
 
     def withdraw(self, due: set[str], asked_at: float) -> None:
-        """End the relay commands that wait here and are no longer due in the ERP.
+        """End the relay and limit commands that wait here and are no longer due.
 
         Somebody has locked out the point, or it has tripped, since they were handed
         over. ``due`` are the ids of the ERP's whole list, asked for at ``asked_at``
         (epoch seconds): what came in later is not in it and stays.
         """
         waiting = self._db.execute(
-            "SELECT id FROM command WHERE state = 'received' AND kind = 'relay' "
-            "AND received_at < ?",
+            "SELECT id FROM command WHERE state = 'received' "
+            "AND kind IN ('relay', 'load_limit') AND received_at < ?",
             (asked_at,),
         ).fetchall()
         gone = [(int(asked_at), row["id"]) for row in waiting if row["id"] not in due]
@@ -169,9 +169,11 @@ class CommandStore(BatchStore):
     def begin_sending(self, command: Command) -> bool:
         """Commit that ``command`` is about to be written to its meter.
 
-        False when it was withdrawn, or a newer generation was already executed: then
-        it must not be.
+        False when it was withdrawn, or a newer generation of its kind was already
+        executed: then it must not be.
         """
+        limits = command.kind == "load_limit"
+        column = "limit_generation" if limits else "generation"
         with self._transaction():
             self._meter(command.serial)
             row = self._db.execute(
@@ -179,11 +181,8 @@ class CommandStore(BatchStore):
             ).fetchone()
             if row is not None and row["state"] == "expired":
                 return False
-            if command.kind != "relay":
-                self._state(command.id, "sending")
-                return True
             executed = self._db.execute(
-                "UPDATE meter SET generation = ? WHERE serial = ? AND generation <= ?",
+                f"UPDATE meter SET {column} = ? WHERE serial = ? AND {column} <= ?",
                 (command.generation, command.serial, command.generation),
             ).rowcount
             if executed:
@@ -211,10 +210,7 @@ class CommandStore(BatchStore):
             if command.kind == "relay" and observed in RELAY_VALUES:
                 self._observe(command.serial, observed, at)
             if command.kind == "load_limit" and observed not in (None, "unknown"):
-                self._db.execute(
-                    "UPDATE meter SET load_limit_kw = ? WHERE serial = ?",
-                    (observed, command.serial),
-                )
+                self._limit(command.serial, observed)
             self._db.execute(
                 "UPDATE command SET state = ?, observed = ?, at = ?, detail = ?, "
                 "reported = 0 WHERE id = ?",

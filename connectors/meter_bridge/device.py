@@ -92,7 +92,7 @@ class Reading:
         full = now >= device.telemetry_due
         if full:
             device.telemetry_due = now + device.telemetry_interval
-        names = TELEMETRY if full else ()
+        names = (*TELEMETRY, "load_limit") if full else ()
         requests = device.profile.requests(names, device.request_cost)
         return cls(device, requests, full)
 
@@ -111,6 +111,10 @@ class Reading:
         poll.relay = self.device.profile.relay_of(self.answers)
         if self.full:
             poll.telemetry = self._telemetry() or None
+            device = self.device
+            poll.load_limit_kw = device.profile.limit_of(
+                self.answers, device.ct, device.pt
+            )
         return poll
 
     def _decode(self, name: str) -> Decimal | None:

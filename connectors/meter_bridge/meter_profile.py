@@ -167,8 +167,9 @@ class Profile(BaseProfile):
     ) -> list[tuple[int, planner.Span]]:
         """Return the (function, span) reads for the values ``names`` (all when None).
 
-        The relay's read-back registers are always among them. The block of the
-        register comes first, so that its time is close to the poll's beginning.
+        The relay's read-back registers are always among them, those of the load limit
+        when ``load_limit`` is among the names. The block of the register comes first,
+        so that its time is close to the poll's beginning.
         """
         wanted: dict[int, list[tuple[int, int]]] = {}
         for name, value in self.values.items():
@@ -178,6 +179,9 @@ class Profile(BaseProfile):
         if self.relay and self.relay.read:
             read = self.relay.read
             wanted.setdefault(read.function, []).append((read.address, read.count))
+        if self.load_limit and (names is None or "load_limit" in names):
+            function, *span = self.limit_request()
+            wanted.setdefault(function, []).append(tuple(span))
         blocks = [
             (function, span)
             for function, spans in wanted.items()
@@ -257,6 +261,11 @@ class Profile(BaseProfile):
     def limit_state(self, answer: list[int], ct: Decimal, pt: Decimal) -> str:
         """See :meth:`LoadLimit.kw`."""
         return self.load_limit.kw(answer, self.word_order, ct, pt)
+
+    def limit_of(self, answers, ct: Decimal, pt: Decimal) -> str | None:
+        """See :meth:`BaseProfile.limit_of`; the registers may be part of a block."""
+        words = self.load_limit and _words(answers, *self.limit_request())
+        return self.limit_state(words, ct, pt) if words else None
 
     def decode(
         self,

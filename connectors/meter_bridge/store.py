@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS meter (
     relay TEXT NOT NULL DEFAULT 'unknown',
     generation INTEGER NOT NULL DEFAULT 0,
     last_time INTEGER NOT NULL DEFAULT 0,
-    load_limit_kw TEXT
+    load_limit_kw TEXT,
+    limit_generation INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS command (
     id TEXT PRIMARY KEY,
@@ -92,6 +93,7 @@ class Poll:
     register: str | None = None
     telemetry: dict[str, float] | None = None
     relay: str | None = None
+    load_limit_kw: str | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     by_meter: bool = False
 
@@ -151,6 +153,8 @@ class Store:
             self._event(poll.serial, poll.time, **event)
         if poll.relay:
             self._observe(poll.serial, poll.relay, poll.time)
+        if poll.load_limit_kw is not None:
+            self._limit(poll.serial, poll.load_limit_kw)
         return stored
 
     def _reading(self, poll: Poll) -> bool:
@@ -195,6 +199,10 @@ class Store:
 
     def _meter(self, serial: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO meter (serial) VALUES (?)", (serial,))
+
+    def _limit(self, serial: str, kw: str) -> None:
+        query = "UPDATE meter SET load_limit_kw = ? WHERE serial = ?"
+        self._db.execute(query, (kw, serial))
 
     def _observe(self, serial: str, state: str, time: int) -> None:
         row = self._db.execute("SELECT relay FROM meter WHERE serial = ?", (serial,))
@@ -279,5 +287,9 @@ def _from_older_version(db: sqlite3.Connection) -> None:
             COMMIT;
             """
         )
-    if columns("meter") and "load_limit_kw" not in columns("meter"):
-        db.execute("ALTER TABLE meter ADD COLUMN load_limit_kw TEXT")
+    for name, kind in (
+        ("load_limit_kw", "TEXT"),
+        ("limit_generation", "INTEGER NOT NULL DEFAULT 0"),
+    ):
+        if columns("meter") and name not in columns("meter"):
+            db.execute(f"ALTER TABLE meter ADD COLUMN {name} {kind}")

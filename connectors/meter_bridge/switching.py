@@ -87,10 +87,10 @@ class Switchboard:
         return min(self._verifying, key=lambda item: item.due, default=None)
 
     async def execute(self) -> None:
-        """Execute the next command: of one meter's commands the newest generation."""
+        """Execute the next command: of one meter's the relay, the newest generation."""
         serial = self._waiting[0].serial
         mine = [command for command in self._waiting if command.serial == serial]
-        command = max(mine, key=lambda item: item.generation)
+        command = max(mine, key=lambda item: (item.kind == "relay", item.generation))
         await self._execute(command, self._devices[serial])
         if command in self._waiting:
             self._waiting.remove(command)

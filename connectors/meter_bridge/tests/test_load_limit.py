@@ -80,6 +80,34 @@ async def test_a_limit_and_a_relay_do_not_disturb_each_other(
     assert plant.plant.meters["M1"].relay == "open"
 
 
+async def test_a_limit_changed_on_site_is_reported(plant, erp, tmp_path):
+    config = of_folder(plant, erp, tmp_path)
+    config.telemetry_interval = 0
+    async with running_bridge(config):
+        for words, kw in (([45], "4.5"), ([0xFFFF], "0")):
+            plant.plant.meters["M1"].limit = words
+            row = {"meter_serial": "M1", "load_limit_kw": kw}
+            await until(
+                lambda row=row: any(row.items() <= r.items() for r in erp.reported)
+            )
+
+
+async def test_limits_count_their_own_generations_and_can_be_withdrawn(
+    plant, erp, bridge, relay_command
+):
+    erp.commands = [relay_command(51, "M1", "open", 50), limit(52, "2", generation=3)]
+    assert (await until(lambda: erp.outcome(52)))["outcome"] == "verified"
+    erp.commands = [limit(53, "9", generation=2)]
+    assert (await until(lambda: erp.outcome(53)))["outcome"] == "expired"
+    await plant.lines["L"].stop()
+    await until(lambda: bridge.workers[0].down)
+    erp.commands = [limit(54, "5", generation=4)]
+    await until(lambda: bridge.workers[0]._board.waiting)
+    erp.commands = []
+    assert (await until(lambda: erp.outcome(54)))["detail"] == "withdrawn by the ERP"
+    assert plant.plant.meters["M1"].limit == [20]
+
+
 async def test_a_limit_that_the_meter_does_not_take_has_failed(plant, erp, bridge):
     plant.plant.meters["M1"].faults.relay_stuck = True
     erp.commands = [limit(21, "3")]

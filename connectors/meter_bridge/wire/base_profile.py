@@ -187,6 +187,12 @@ class BaseProfile(Strict):
         """
         raise NotImplementedError
 
+    def limit_of(
+        self, answers: Mapping[tuple, Any], ct: Decimal, pt: Decimal
+    ) -> str | None:
+        """The load limit in kW by a poll's answers; None when it was not read."""
+        return None
+
 
 def explain(error: ValidationError) -> str:
     """One line a mistake, each beginning with the key it is about."""
