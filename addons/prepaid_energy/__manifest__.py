@@ -40,6 +40,8 @@
         "views/energy_site_views.xml",
         "views/account_payment_views.xml",
         "views/energy_bill_views.xml",
+        "views/energy_supply_bill_views.xml",
+        "views/account_move_views.xml",
         "views/res_config_settings_views.xml",
         "reports/report_wallet_statement.xml",
         "reports/energy_usage_report_views.xml",

@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.exceptions import UserError
 
 
 class AccountMove(models.Model):
@@ -11,8 +12,62 @@ class AccountMove(models.Model):
         copy=False,
         help="The invoice bills what this wallet has paid in advance.",
     )
+    energy_supply_bill_id = fields.Many2one(
+        "energy.supply.bill",
+        index="btree_not_null",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        help="The entry posts the variance of this utility's bill, or reverses it.",
+    )
 
     def button_draft(self):
-        """Refuse to unpost the entry of a payment that a wallet was credited with."""
+        """Refuse to unpost what wallets or comparisons with meters stand on."""
         self.origin_payment_id._refuse_undoing_topup()
+        self._refuse_undoing_supply()
         return super().button_draft()
+
+    def button_cancel(self):
+        """Refuse to cancel what a comparison with meters stands on."""
+        self._refuse_undoing_supply()
+        return super().button_cancel()
+
+    def action_energy_match(self):
+        """Compare a utility's bill with own meters: open what there is, or begin."""
+        self.ensure_one()
+        bills = self.env["energy.supply.bill"].search([("move_id", "=", self.id)])
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_supply_bill_action"
+        )
+        if len(bills) > 1:
+            return {**action, "domain": [("id", "in", bills.ids)]}
+        return {
+            **action,
+            "views": [(False, "form")],
+            "res_id": bills.id,
+            "context": {
+                "default_move_id": self.id,
+                "default_company_id": self.company_id.id,
+            },
+        }
+
+    def _refuse_undoing_supply(self):
+        """Raise UserError for a matched vendor bill, or the entry of its variance."""
+        # sudo: a comparison that this user may not see counts as well
+        Bill = self.env["energy.supply.bill"].sudo()
+        posted = Bill.search(
+            [
+                ("state", "=", "posted"),
+                "|",
+                ("move_id", "in", self.ids),
+                ("entry_id", "in", self.ids),
+            ],
+            limit=1,
+        )
+        if posted:
+            raise UserError(
+                self.env._(
+                    "%s is compared with meters and posted: reverse that first.",
+                    posted.name,
+                )
+            )

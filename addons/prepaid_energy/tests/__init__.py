@@ -20,6 +20,7 @@ from . import (
     test_settlement,
     test_statement,
     test_supply,
+    test_supply_bill,
     test_tariff,
     test_tariff_exchange,
     test_tariff_holidays,
