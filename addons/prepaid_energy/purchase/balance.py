@@ -204,7 +204,9 @@ class Balance:
         for point in points:
             if point.active and not (self._is_metered(point) or self._below(point)):
                 self.notes.append(
-                    self.env._("%s has no meter: what it used is in the losses.", point.name)
+                    self.env._(
+                        "%s has no meter: what it used is in the losses.", point.name
+                    )
                 )
             for text in self.coverage.gaps.get(point.id, ()):
                 self.notes.append(
@@ -216,7 +218,9 @@ class Balance:
                 )
             for text in self.coverage.estimates.get(point.id, ()):
                 self.notes.append(
-                    self.env._("%(point)s: estimated, %(text)s.", point=point.name, text=text)
+                    self.env._(
+                        "%(point)s: estimated, %(text)s.", point=point.name, text=text
+                    )
                 )
         self.notes += self.coverage.doubts
         for node in self.nodes:
