@@ -55,6 +55,7 @@ class LineWorker:
         self._settle, self._addressed = settle, None
         self._board = BusSwitchboard(bus, outbox, self.devices, self._now, **kw)
         self._reading: Reading | None = None
+        self._keeping: asyncio.Future | None = None  # the poll before, to the disk
         self._wake = asyncio.Event()
         self._failures = 0
         self.turn = asyncio.Lock()  # held during a step
@@ -116,6 +117,8 @@ class LineWorker:
                 if pause:
                     await self._sleep(pause)
         finally:
+            if self._keeping:
+                self._keeping.cancel()
             self._bus.close()
 
     async def _step(self) -> float:
@@ -241,8 +244,17 @@ class LineWorker:
             return
         poll = reading.result()
         metrics.POLLS.labels(self.name, "ok").inc()
-        await self._outbox.keep(poll)
-        await self._board.done_reading(device, poll.register)
+        await self._kept()
+        self._keeping = asyncio.ensure_future(self._outbox.keep(poll))
+        if device.read_now:  # its outcome is told once the reading is on the disk
+            await self._kept()
+            await self._board.done_reading(device, poll.register)
+
+    async def _kept(self) -> None:
+        """Wait for the disk: one poll is on its way there while the line goes on."""
+        keeping, self._keeping = self._keeping, None
+        if keeping:
+            await keeping
 
     async def _probe(self, device: Device) -> None:
         try:

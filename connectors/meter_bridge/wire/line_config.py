@@ -101,7 +101,6 @@ class Line(Strict):
         """What the line's bus finds ``meter`` by; raises :class:`ProfileError`."""
         protocol = TRANSPORTS[self.transport].protocol
         if profile.protocol != protocol:
-            raise ProfileError(
-                f"profile: it speaks {profile.protocol}, transport {self.transport} {protocol}"
-            )
+            mine, line = profile.protocol, f"transport {self.transport} {protocol}"
+            raise ProfileError(f"profile: it speaks {mine}, {line}")
         return profile.station(meter.device, self.access())

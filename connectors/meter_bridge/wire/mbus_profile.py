@@ -73,8 +73,8 @@ class MBusProfile(BaseProfile):
         if SECONDARY.fullmatch(text):
             return Station(identity=text.ljust(16, "F"))
         raise ProfileError(
-            f"device: {device!r} is neither a primary address (0 … 250) nor a secondary one "
-            "(8 or 16 digits)"
+            f"device: {device!r} is neither a primary address (0 … 250) "
+            "nor a secondary one (8 or 16 digits)"
         )
 
     def requests(self, names=None, request_cost: float = REQUEST_COST) -> list[tuple]:
