@@ -156,6 +156,8 @@ def test_batches_that_wait_do_not_take_in_what_comes_later(store):
     store.add_poll(Poll("M2", 1, "9"))
     third = store.next_batch(10, 0)
     assert [row[2] for row in third.readings] == ["4", "5", "9"]
+    store.postpone(third.uid, "strange answer", not_before=50)
+    assert store.next_batch(10, 0) is None, "all rows have their batch"
     assert store.next_batch(10, 60).uid == first.uid
     assert len(first.readings) == 2
 

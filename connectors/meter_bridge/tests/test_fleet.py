@@ -7,8 +7,10 @@ import time
 import pytest
 from conftest import config_of, running_bridge, until
 from test_kills import kept, nursery, plant, told, write_config
+from test_switching import seed
 
 from meter_bridge.commands_store import CommandStore
+from meter_bridge.exchange import RESUMED
 from meter_bridge.lease import SAFE_S, Lease
 
 __all__ = ["nursery", "plant"]
@@ -140,6 +142,26 @@ async def test_commands_of_before_another_master_are_forgotten(
         await until(lambda: not bridge.workers[0]._board.waiting)
         assert (await bridge.outbox.run(CommandStore.counts))["commands"] == 0
     assert erp.outcome(5) is None, "the other one says what became of it"
+
+
+@pytest.mark.parametrize(("term", "outcome"), [("7", "verified"), ("6", None)])
+async def test_what_a_restart_finds_is_of_this_term_or_is_the_others(
+    plant, erp, tmp_path, relay_command, term, outcome
+):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    seed(folder, relay_command(1, "M1", "open"), "sending")
+    store = CommandStore(folder / "outbox.sqlite3")
+    store.put(RESUMED, term)
+    store.close()
+    plant.plant.meters["M1"].relay = "open"
+    erp.holder, erp.since, erp.lease_s = "a", 7, 30
+    async with running_bridge(of_fleet(plant, erp, tmp_path, "a")):
+        erp.commands = [relay_command(2, "M2", "open")]
+        assert (await until(lambda: erp.outcome(2)))["outcome"] == "verified"
+        if outcome:
+            assert (await until(lambda: erp.outcome(1)))["outcome"] == outcome
+    assert outcome or erp.outcome(1) is None, "the other one says what became of it"
 
 
 async def test_without_the_erp_the_master_reads_on_and_the_stand_by_waits(
