@@ -42,6 +42,7 @@
         "views/energy_bill_views.xml",
         "views/energy_supply_bill_views.xml",
         "views/account_move_views.xml",
+        "views/energy_advance_views.xml",
         "views/res_config_settings_views.xml",
         "reports/report_wallet_statement.xml",
         "reports/energy_usage_report_views.xml",

@@ -61,6 +61,7 @@ class TenantInvoices:
                 owing.append(wallet)
                 values.append(self._invoice(wallet, lines))
         moves = self.env["account.move"].create(values)
+        deducted = self.env["energy.advance"]._deduct(owing, moves)
         moves._post(soft=False)
         self._settle(owing, moves)
         made = dict(zip(owing, moves, strict=True))
@@ -69,14 +70,17 @@ class TenantInvoices:
             (
                 wallet,
                 made.get(wallet, nothing),
-                wallet._cents(
-                    Decimal(repr(made[wallet].amount_total_in_currency_signed))
-                )
-                if wallet in made
-                else Decimal(0),
+                self._billed(wallet, made.get(wallet), deducted),
             )
             for wallet in self.wallets
         ]
+
+    def _billed(self, wallet, move, deducted):
+        """What a document bills, advances that it deducts included, as Decimal."""
+        if not move:
+            return Decimal(0)
+        total = Decimal(repr(move.amount_total_in_currency_signed))
+        return wallet._cents(total) + deducted.get(wallet, Decimal(0))
 
     # ------------------------------------------------------------------ the invoice
 
@@ -198,7 +202,9 @@ class TenantInvoices:
         pairs = defaultdict(list)
         for wallet, invoice in zip(wallets, invoices, strict=True):
             receivable = invoice.line_ids.filtered(
-                lambda line: line.display_type == "payment_term"
+                lambda line: (
+                    line.display_type == "payment_term" and line.amount_currency
+                )
             )
             if receivable:
                 pairs[wallet.currency_id].append((wallet, receivable))

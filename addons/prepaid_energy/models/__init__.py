@@ -2,6 +2,8 @@ from . import (
     account_move,
     account_move_line,
     account_payment,
+    energy_advance,
+    energy_advance_use,
     energy_alarm,
     energy_batch,
     energy_bill,

@@ -25,12 +25,19 @@ class AccountMove(models.Model):
         """Refuse to unpost what wallets or comparisons with meters stand on."""
         self.origin_payment_id._refuse_undoing_topup()
         self._refuse_undoing_supply()
+        self._refuse_undoing_advance()
         return super().button_draft()
 
     def button_cancel(self):
         """Refuse to cancel what a comparison with meters stands on."""
         self._refuse_undoing_supply()
+        self._refuse_undoing_advance()
         return super().button_cancel()
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        """Refuse to reverse by hand what advances stand on."""
+        self._refuse_undoing_advance()
+        return super()._reverse_moves(default_values_list, cancel)
 
     def action_energy_match(self):
         """Compare a utility's bill with own meters: open what there is, or begin."""
@@ -50,6 +57,23 @@ class AccountMove(models.Model):
                 "default_company_id": self.company_id.id,
             },
         }
+
+    def _refuse_undoing_advance(self):
+        """Raise UserError for an advance invoice, or what has used one."""
+        # sudo: an advance that this user may not see counts as well
+        Advance, Use = (
+            self.env[name].sudo() for name in ("energy.advance", "energy.advance.use")
+        )
+        domain = [("move_id", "in", self.ids)]
+        found = Advance.search(domain, limit=1) or Use.search(domain, limit=1)
+        if found:
+            raise UserError(
+                self.env._(
+                    "%s is an advance invoice, or deducts one: refund the top-up or "
+                    "correct the readings instead.",
+                    found.move_id.name,
+                )
+            )
 
     def _refuse_undoing_supply(self):
         """Raise UserError for a matched vendor bill, or the entry of its variance."""

@@ -54,8 +54,17 @@ class AccountPayment(models.Model):
 
     @api.depends("energy_wallet_id")
     def _compute_destination_account_id(self):  # pylint: disable=missing-return
-        """A top-up is owed to the tenant until it is consumed: it is no receivable."""
-        topups = self.filtered("energy_wallet_id")
+        """A top-up is owed to the tenant until it is consumed: it is no receivable.
+
+        Where tax is due on top-ups, the payment is that of an advance invoice, which
+        has the debt on its own lines. An existing payment stays when that changes.
+        """
+        topups = self.filtered(
+            lambda payment: (
+                payment.energy_wallet_id
+                and payment.company_id.energy_tax_point != "topup"
+            )
+        )
         super(AccountPayment, self - topups)._compute_destination_account_id()
         for payment in topups:
             account = payment.company_id.energy_prepayment_account_id
@@ -110,8 +119,12 @@ class AccountPayment(models.Model):
                 payment_id=self.id,
             )
         )
-        if booked and inbound and wallet.debt_wallet_id:
-            wallet._recover_debt(amount, source_key=f"recovery:{self.id}")
+        if not booked:
+            return
+        recovered = Decimal(0)
+        if inbound and wallet.debt_wallet_id:
+            recovered = wallet._recover_debt(amount, source_key=f"recovery:{self.id}")
+        self.env["energy.advance"]._follow_payment(self, recovered)
 
     def _energy_entry_name(self):
         """What the tenant reads on the statement."""

@@ -123,7 +123,9 @@ class EnergyWallet(models.Model):
             other, amount, "transfer", source_key=source_key, name=name
         ):
             return self.env["account.move"]
-        return self._books()._post_transfer(self, other, amount, name)
+        entry = self._books()._post_transfer(self, other, amount, name)
+        self.env["energy.advance"]._follow_transfer(self, other, amount)
+        return entry
 
     def _check_transfer(self, other):
         if self == other:

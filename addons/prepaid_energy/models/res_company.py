@@ -1,5 +1,5 @@
-from odoo import fields, models
-from odoo.exceptions import UserError
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
 
 
 class ResCompany(models.Model):
@@ -45,6 +45,30 @@ class ResCompany(models.Model):
         help="What was consumed and not invoiced at a month's end.",
     )
 
+    energy_tax_point = fields.Selection(
+        [
+            ("consumption", "When it is consumed"),
+            ("topup", "When it is paid: top-ups make advance invoices"),
+        ],
+        "Tax Is Due",
+        required=True,
+        default="consumption",
+        help="What was paid before keeps its way when this changes.",
+    )
+    energy_advance_tax_id = fields.Many2one(
+        "account.tax",
+        string="Tax on Advances",
+        domain="[('type_tax_use', '=', 'sale'), ('amount_type', '=', 'percent'), "
+        "('price_include', '=', False)]",
+        help="Contained in top-ups.",
+    )
+    energy_advance_vat_account_id = fields.Many2one(
+        "account.account",
+        string="VAT on Advances Account",
+        domain="[('account_type', '=', 'asset_current')]",
+        help="The tax in advances until they are deducted from an invoice.",
+    )
+
     ENERGY_ACCOUNTS = {
         "energy_expense_account_id": ("Energy Cost", "600100", "expense"),
         "energy_clearing_account_id": (
@@ -53,7 +77,25 @@ class ResCompany(models.Model):
             "liability_current",
         ),
         "energy_accrual_account_id": ("Unbilled Energy", "120100", "asset_current"),
+        "energy_advance_vat_account_id": (
+            "VAT on Advances",
+            "120200",
+            "asset_current",
+        ),
     }
+
+    @api.constrains("energy_tax_point", "energy_advance_tax_id")
+    def _check_energy_tax_point(self):
+        for company in self.filtered(lambda one: one.energy_tax_point == "topup"):
+            tax = company.energy_advance_tax_id
+            if not tax or tax.amount_type != "percent" or tax.price_include:
+                raise ValidationError(
+                    self.env._(
+                        "%s: choose the tax on advances, in percent and not included "
+                        "in the price.",
+                        company.name,
+                    )
+                )
 
     def _energy_account(self, field):
         """One of the accounts of the energy books, made when it is used first.

@@ -27,6 +27,15 @@ class ResConfigSettings(models.TransientModel):
     energy_accrual_account_id = fields.Many2one(
         related="company_id.energy_accrual_account_id", readonly=False
     )
+    energy_tax_point = fields.Selection(
+        related="company_id.energy_tax_point", readonly=False
+    )
+    energy_advance_tax_id = fields.Many2one(
+        related="company_id.energy_advance_tax_id", readonly=False
+    )
+    energy_advance_vat_account_id = fields.Many2one(
+        related="company_id.energy_advance_vat_account_id", readonly=False
+    )
     energy_reading_months = fields.Integer(
         "Months of Raw Readings",
         config_parameter=KEEP_MONTHS,

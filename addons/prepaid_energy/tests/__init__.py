@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_advance,
     test_alarm,
     test_billing,
     test_charges,
