@@ -1,14 +1,15 @@
+import json
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
 from psycopg2 import IntegrityError
 
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..models import energy_gateway_configuration as configuration
-from .common import EnergyCase
+from .common import EnergyCase, set_up_park
 
 
 @tagged("post_install", "-at_install")
@@ -168,3 +169,31 @@ class TestLease(EnergyCase):
         for change in ({"lease_holder": "me"}, {"lease_until": "2099-01-01"}):
             with self.assertRaisesRegex(UserError, "themselves"):
                 self.gateway.with_user(user).write(change)
+
+
+@tagged("post_install", "-at_install")
+class TestConfigurationHttp(HttpCase):
+    """Meters and lease as a bridge asks for them: JSON-2 with an API key."""
+
+    def test_a_bridge_asks_for_its_meters_and_the_lease(self):
+        set_up_park(self)
+        self.meter.write({"line": "hall", "address": "3"})
+        headers = {
+            "Authorization": f"bearer {self.gateway._new_api_key()}",
+            "Content-Type": "application/json",
+            "X-Odoo-Database": self.env.cr.dbname,
+        }
+
+        def call(method, **arguments):
+            url = f"/json/2/energy.gateway/{method}"
+            return self.url_open(url, data=json.dumps(arguments), headers=headers)
+
+        answer = call("configuration", known=None).json()
+        self.assertEqual([row["serial"] for row in answer["meters"]], ["M-1"])
+        again = call("configuration", known=answer["version"]).json()
+        self.assertEqual(again, {"version": answer["version"]})
+        answer = call("commands", reported=[], instance="a").json()
+        self.assertEqual((answer["commands"], answer["lease"]["holder"]), ([], "a"))
+        with mute_logger("odoo.http"):
+            refused = call("commands", reported=[], instance=5)
+        self.assertEqual(refused.status_code, 422)
