@@ -6,6 +6,7 @@ from odoo.tools import SQL
 
 from .protected import without_defaults
 
+PREPAID = ("tenant", "debt")  # kinds whose balances the company owes, or is owed
 DECIDED_BY_LEDGER = {
     "balance",
     "accrued",

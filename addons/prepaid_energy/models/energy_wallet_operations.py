@@ -3,7 +3,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
-PREPAID = ("tenant", "debt")  # kinds whose balances the company owes, or is owed
+from .energy_wallet import PREPAID
 
 
 class EnergyWallet(models.Model):

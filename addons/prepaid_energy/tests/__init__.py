@@ -14,6 +14,7 @@ from . import (
     test_load_limit,
     test_policy,
     test_portal,
+    test_proof,
     test_relay,
     test_reports,
     test_rerate,

@@ -3,7 +3,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.energy_wallet_operations import PREPAID
+from ..models.energy_wallet import PREPAID
 
 OPERATIONS = [
     ("refund", "Pay Out"),
