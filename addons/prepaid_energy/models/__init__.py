@@ -20,7 +20,6 @@ from . import (
     energy_meter_placement,
     energy_policy,
     energy_policy_level,
-    energy_proof,
     energy_reading,
     energy_reading_review,
     energy_rerating,

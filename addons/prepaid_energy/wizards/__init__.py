@@ -2,6 +2,7 @@ from . import (
     energy_ageing,
     energy_drill,
     energy_lockout,
+    energy_proof,
     energy_statement,
     energy_tariff_enforce,
     energy_tariff_holidays,

@@ -6,8 +6,8 @@ from odoo import api, fields, models
 from odoo.fields import Command
 from odoo.tools import SQL
 
-from .clock import day_begin
-from .energy_wallet import PREPAID
+from ..models.clock import day_begin
+from ..models.energy_wallet import PREPAID
 
 # Ledger rows that are consumption or billed like it; all others move prepaid money.
 CONSUMED = SQL("entry.kind IN ('consumption', 'correction', 'fee')")
@@ -330,7 +330,7 @@ class EnergyProofLine(models.TransientModel):
 
     proof_id = fields.Many2one("energy.proof", required=True, ondelete="cascade")
     currency_id = fields.Many2one("res.currency", readonly=True)
-    wallets = fields.Monetary("Wallets", readonly=True)
+    wallets = fields.Monetary(readonly=True)
     unbilled = fields.Monetary("Consumed, Not Invoiced", readonly=True)
     liability = fields.Monetary("Prepayments Account", readonly=True)
     difference = fields.Monetary(readonly=True)
