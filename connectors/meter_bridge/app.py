@@ -14,7 +14,7 @@ import structlog
 from meter_bridge import __version__, metrics, web
 from meter_bridge.clock import ClockWatch
 from meter_bridge.commands_store import CommandStore
-from meter_bridge.config import Config, Line, Meter
+from meter_bridge.config import Config, ConfigError, Line, Meter
 from meter_bridge.delivery import Delivery, Link
 from meter_bridge.device import Device
 from meter_bridge.erp import ErpClient, Receipt
@@ -22,6 +22,8 @@ from meter_bridge.exchange import Exchange
 from meter_bridge.lease import Lease
 from meter_bridge.line import LineWorker
 from meter_bridge.meter_list import MeterList
+from meter_bridge.mqtt.settings import Broker
+from meter_bridge.mqtt.source import Source
 from meter_bridge.outbox import Outbox
 from meter_bridge.sd_notify import Notifier
 from meter_bridge.store import Command
@@ -70,7 +72,10 @@ def devices_of(config: Config, line: Line) -> list[Device]:
 
 
 class Bridge:
-    """Everything that runs; ``run`` returns after :meth:`stop`."""
+    """Everything that runs; ``run`` returns after :meth:`stop`.
+
+    Raises :class:`config.ConfigError` for a broker's password that cannot be read.
+    """
 
     def __init__(self, config: Config):
         self._config = config
@@ -91,18 +96,37 @@ class Bridge:
             )
             for line in config.lines
         ]
+        self.sources = [self._source(broker) for broker in config.brokers]
         self._find_places()
         self.delivery: Delivery | None = None
         self.exchange: Exchange | None = None
         self.meter_list: MeterList | None = None
         self._stopping = asyncio.Event()
 
+    def _source(self, broker: Broker) -> Source:
+        config = self._config
+        try:
+            return Source(
+                broker,
+                self.outbox,
+                verify_for=config.verify_for,
+                telemetry_s=config.telemetry_interval,
+                lease=self.lease,
+            )
+        except ValueError as error:  # a password or certificate file
+            raise ConfigError(str(error)) from error
+
     def stop(self) -> None:
         """Ask the bridge to finish; what is in the outbox stays there."""
         self._stopping.set()
 
     def _find_places(self) -> None:
-        self._places = {serial: w for w in self.workers for serial in w.devices}
+        self._places = {serial: w for w in self.everywhere for serial in w.devices}
+
+    @property
+    def everywhere(self) -> list[LineWorker | Source]:
+        """All places where meters are: lines and brokers."""
+        return [*self.workers, *self.sources]
 
     async def apply(
         self, meters: dict[str, list[Meter]], problems: list[str] | None = None
@@ -154,7 +178,7 @@ class Bridge:
         log.info("running", version=__version__, meters=len(self._places))
         try:
             async with asyncio.TaskGroup() as group:
-                jobs = [worker.run() for worker in self.workers]
+                jobs = [place.run() for place in self.everywhere]
                 jobs += [
                     self.delivery.send_forever(),
                     self._commands_forever(),
@@ -185,7 +209,7 @@ class Bridge:
             self.link,
             self.lease,
             submit=self._submit,
-            reported=self._with_relay,
+            reported=self._switchable,
             forget=self._forget_commands,
         )
         if self._config.meters == "erp":
@@ -201,17 +225,12 @@ class Bridge:
             await self.meter_list.known.wait()
         await self.exchange.commands_forever()
 
-    def _with_relay(self) -> list[str]:
-        return [
-            serial
-            for worker in self.workers
-            for serial, device in worker.devices.items()
-            if device.profile.relay
-        ]
+    def _switchable(self) -> list[str]:
+        return [serial for place in self.everywhere for serial in place.with_relay()]
 
     def _forget_commands(self) -> None:
-        for worker in self.workers:
-            worker.forget_commands()
+        for place in self.everywhere:
+            place.forget_commands()
 
     async def _answered(self, receipt: Receipt, asked: float, heard: float) -> None:
         ahead = self.clock.against_erp(receipt.server_time, asked, heard)
@@ -245,7 +264,7 @@ class Bridge:
         systemd.ready()
         while systemd.interval:
             await self.outbox.run(CommandStore.get, "lease")
-            meters = sum(len(worker.devices) for worker in self.workers)
+            meters = sum(len(place.devices) for place in self.everywhere)
             systemd.alive(f"{meters} meters, ERP: {self.link.error or 'ok'}")
             await asyncio.sleep(systemd.interval)
 

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections import Counter
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,7 @@ from pydantic_settings import (
 )
 
 from meter_bridge import meter_profile
+from meter_bridge.mqtt.settings import PATHS, Broker
 from meter_bridge.wire.base_profile import BaseProfile
 from meter_bridge.wire.line_config import Line, Meter, Strict
 
@@ -114,7 +116,8 @@ class Config(BaseSettings):
     health: Health | None = None
     fleet: Fleet | None = None
     meters: Literal["file", "erp"] = "file"
-    lines: list[Line] = Field(alias="line", min_length=1)
+    lines: list[Line] = Field(default=[], alias="line")
+    brokers: list[Broker] = Field(default=[], alias="mqtt")
 
     @classmethod
     def settings_customise_sources(cls, settings_cls, **sources):
@@ -130,11 +133,15 @@ class Config(BaseSettings):
             line.port += self.port_base
             if not 1 <= line.port <= 65535:
                 raise ValueError(f"line {line.name}: port {line.port} does not exist")
-        self._unique("line.name", [line.name for line in self.lines])
+        if not self.lines and not self.brokers:
+            raise ValueError("line: at least one line or one broker (mqtt) is needed")
+        names = [item.name for item in (*self.lines, *self.brokers)]
+        self._unique("line.name", names)
         places = [line.place for line in self.lines]
         self._unique("line: two masters on one line at", places)
-        serials = [meter.serial for line in self.lines for meter in line.meters]
-        self._unique("line.meter.serial", serials)
+        meters = [m for place in (*self.lines, *self.brokers) for m in place.meters]
+        self._unique("line.meter.serial", [meter.serial for meter in meters])
+        self._check_shares()
         for line in self.lines:
             if bool(line.meters) == (self.meters == "erp"):
                 need = "none, because" if line.meters else "at least one, unless"
@@ -156,10 +163,18 @@ class Config(BaseSettings):
             key = f"line {line.name}: meter {meter.serial}"
             raise ValueError(f"{key}: {error}") from error
 
+    def _check_shares(self) -> None:
+        for broker in self.brokers:
+            if bool(broker.share) != bool(self.fleet):
+                raise ValueError(
+                    f"mqtt {broker.name}: share: bridges of one fleet share a broker's "
+                    "messages: give both share and [fleet], or neither"
+                )
+
     @staticmethod
     def _unique(key: str, values: list[str]):
-        for value in values:
-            if values.count(value) > 1:
+        for value, count in Counter(values).items():
+            if count > 1:
                 raise ValueError(f"{key} {value!r} is given twice")
 
     def profile(self, meter: Meter) -> BaseProfile:
@@ -201,12 +216,18 @@ def load(path: Path) -> Config:
 
 def _anchor(data: dict[str, Any], folder: Path) -> None:
     erp = data.get("erp")
-    lines = data.get("line")
+    lines, brokers = data.get("line"), data.get("mqtt")
     for table, key in (
         (data, "state_dir"),
         (data, "profile_dir"),
         (erp, "api_key_file"),
         *((line, "password_file") for line in lines or [] if isinstance(lines, list)),
+        *(
+            (broker, key)
+            for broker in brokers or []
+            if isinstance(brokers, list)
+            for key in PATHS
+        ),
     ):
         if isinstance(table, dict) and isinstance(table.get(key), str):
             table[key] = str(folder / table[key])

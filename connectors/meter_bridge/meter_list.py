@@ -47,9 +47,12 @@ def placed(config: Config, rows: list[Any]) -> tuple[dict[str, list[Meter]], lis
     """
     result: dict[str, list[Meter]] = {line.name: [] for line in config.lines}
     problems, serials = [], set()
+    elsewhere = {meter.serial for broker in config.brokers for meter in broker.meters}
     for row in rows:
         serial = row.get("serial") if isinstance(row, dict) else row
         try:
+            if isinstance(serial, str) and serial in elsewhere:
+                continue
             meter = _meter(row)
             line = row.get("line") or ""
             if line not in result:

@@ -26,6 +26,7 @@ READINGS_DELIVERED = _counter(
 )
 BATCHES = _counter("batches", "Batches sent to the ERP", "outcome")
 POLLS = _counter("polls", "Reads of meters", "line", "result")
+MQTT = _counter("mqtt", "Messages of a broker, and what became of some", "broker", "as")
 COMMANDS = _counter("commands", "Commands of the ERP that ended", "kind", "outcome")
 OUTBOX_ERRORS = _counter("outbox_errors", "Writes that the disk refused")
 CLOCK_STEPS = _counter("clock_steps", "Steps of the clock", "against")

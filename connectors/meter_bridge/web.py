@@ -18,7 +18,7 @@ async def health(bridge: "Bridge") -> dict[str, Any]:
     """What ``/health`` says; raises :class:`sqlite3.Error` when the outbox is
     unusable."""
     counts = await bridge.outbox.run(CommandStore.counts)
-    lines = {worker.name: worker.status() for worker in bridge.workers}
+    lines = {worker.name: worker.status() for worker in bridge.everywhere}
     link = bridge.link
     problems = [f"erp: {link.error}"] if link.error else []
     if bridge.outbox.full:
@@ -56,7 +56,7 @@ async def measured(bridge: "Bridge") -> bytes:
     metrics.DEAD_LETTERS.set(counts["dead_letters"])
     if bridge.link.last_ok:
         metrics.ERP_OK_AGE.set(now - bridge.link.last_ok)
-    for worker in bridge.workers:
+    for worker in bridge.everywhere:
         line = worker.status()
         silent = len(line["silent"])
         metrics.METERS.labels(worker.name, "silent").set(silent)

@@ -26,7 +26,7 @@ Meter = Annotated[
     | JsonMeter,
     Field(discriminator="format"),
 ]
-FOLDED = ("password_file", "ca_file", "cert_file", "key_file")  # relative to the file
+PATHS = ("password_file", "ca_file", "cert_file", "key_file")  # relative to the file
 
 
 class Broker(Strict):

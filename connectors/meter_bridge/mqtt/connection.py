@@ -1,0 +1,225 @@
+"""One connection to a broker: paho's thread on one side, asyncio on the other.
+
+MQTT 5 with a session that the broker keeps, and acknowledgement by hand. Messages wait
+in :attr:`Connection.inbox`, which is bounded: with QoS 1 by the receive maximum, which
+the broker obeys; with QoS 0, which promises nothing, by ``QOS0_MOST``: what comes on
+top is dropped and counted.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+
+import structlog
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from meter_bridge.mqtt.decoder import Message
+from meter_bridge.mqtt.meter import Outgoing
+from meter_bridge.mqtt.settings import Broker
+from meter_bridge.transport import LineDown
+
+log = structlog.get_logger(__name__)
+QOS0_MOST = 10_000
+PACKET_MOST = 1 << 20  # bytes
+TOPICS_AT_ONCE = 200
+RECONNECT_S = (1, 30)
+
+
+def _properties(kind: int, **values) -> Properties:
+    made = Properties(kind)
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+class Connection:
+    """Connects to ``broker`` and subscribes to ``topics``, for ever, in a thread.
+
+    :attr:`arrived` is set when messages came. With ``session=False`` the broker keeps
+    nothing and messages need no acknowledgement. Raises :class:`ValueError` for a
+    password or certificate file that cannot be read.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: list[str],
+        *,
+        client_id: str,
+        share: str | None = None,
+        session: bool = True,
+    ):
+        self.inbox: deque[Message] = deque()
+        self.arrived = asyncio.Event()
+        self.down = "not connected yet"
+        self.refused: list[str] = []  # topics
+        self.dropped = 0  # messages of QoS 0
+        self._broker, self._topics = broker, topics
+        self._prefix = f"$share/{share}/" if share else ""
+        self._session, self._number = session, 0
+        self._lock = threading.Lock()
+        self._waking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._subscribing: dict[int, list[str]] = {}
+        self._client = self._make(client_id)
+
+    def _make(self, client_id: str) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTv5,
+            manual_ack=self._session,
+        )
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+        client.reconnect_delay_set(*RECONNECT_S)
+        broker = self._broker
+        if broker.username is not None:
+            client.username_pw_set(broker.username, broker.secret())
+        if broker.tls:
+            try:
+                client.tls_set(broker.ca_file, broker.cert_file, broker.key_file)
+            except OSError as error:  # SSLError too
+                raise ValueError(f"mqtt {broker.name}: ca_file: {error}") from error
+        return client
+
+    def start(self) -> None:
+        """Begin to connect."""
+        broker, client = self._broker, self._client
+        self._loop = asyncio.get_running_loop()
+        properties = _properties(
+            PacketTypes.CONNECT,
+            ReceiveMaximum=broker.receive_maximum,
+            MaximumPacketSize=PACKET_MOST,
+            SessionExpiryInterval=broker.session_expiry if self._session else 0,
+        )
+        client.connect_async(
+            broker.host,
+            broker.port,
+            broker.keepalive,
+            clean_start=not self._session,
+            properties=properties,
+        )
+        client.loop_start()
+
+    async def stop(self) -> None:
+        """Disconnect; the broker keeps the session."""
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+
+    # -- in paho's thread -------------------------------------------------------
+    def _on_connect(self, client, _userdata, _flags, reason, _properties) -> None:
+        if reason.is_failure:
+            self._lost(f"refused: {reason}")
+            return
+        for at in range(0, len(self._topics), TOPICS_AT_ONCE):
+            self._subscribe(self._topics[at : at + TOPICS_AT_ONCE])
+        self.down = ""
+        log.info("broker_connected", broker=self._broker.name)
+        self._wake()
+
+    def _subscribe(self, topics: list[str]) -> None:
+        options = SubscribeOptions(
+            qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
+        )
+        wanted = [(self._prefix + topic, options) for topic in topics]
+        _, mid = self._client.subscribe(wanted)
+        self._subscribing[mid] = topics
+
+    def _on_subscribe(self, _client, _userdata, mid, reasons, _properties) -> None:
+        topics = self._subscribing.pop(mid, [])
+        refused = [
+            t for t, code in zip(topics, reasons, strict=False) if code.value > 2
+        ]
+        self.refused = [t for t in self.refused if t not in topics] + refused
+        if refused:
+            log.error("subscription_refused", topics=refused, reason=str(reasons[0]))
+
+    def _on_connect_fail(self, _client, _userdata) -> None:
+        self._lost("cannot be reached")
+
+    def _on_disconnect(self, _client, _userdata, _flags, reason, _properties) -> None:
+        self._lost(f"connection lost: {reason}")
+
+    def _lost(self, why: str) -> None:
+        """The broker sends again what was not acknowledged: forget it here."""
+        with self._lock:
+            self._number += 1
+            kept = [item for item in self.inbox if item.qos == 0]
+            self.inbox.clear()
+            self.inbox.extend(kept)
+        if why != self.down:
+            log.warning("broker_down", broker=self._broker.name, reason=why)
+        self.down = why
+
+    def _on_message(self, _client, _userdata, item) -> None:
+        received, mid, qos = time.time(), item.mid, item.qos
+        payload, topic = bytes(item.payload), item.topic
+        if item.retain:  # it may be of any age
+            self._client.ack(mid, qos)
+            return
+        with self._lock:
+            if qos == 0 and len(self.inbox) >= QOS0_MOST:
+                self.dropped += 1
+                return
+            number = self._number
+            message = Message(topic, payload, received, mid, qos, item.dup, number)
+            self.inbox.append(message)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._waking:
+            self._waking = True
+            try:
+                self._loop.call_soon_threadsafe(self._woken)
+            except RuntimeError:  # the loop has ended
+                pass
+
+    # -- in the event loop ------------------------------------------------------
+    def _woken(self) -> None:
+        self._waking = False
+        self.arrived.set()
+
+    def take(self, most: int) -> list[Message]:
+        """Up to ``most`` messages, the oldest first."""
+        with self._lock:
+            count = min(most, len(self.inbox))
+            return [self.inbox.popleft() for _ in range(count)]
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """Acknowledge what is committed, as far as it is of this connection."""
+        with self._lock:
+            for message in messages:
+                if message.qos and message.connection == self._number:
+                    self._client.ack(message.mid, message.qos)
+
+    def unsubscribe(self, topics: Iterable[str]) -> None:
+        """No longer hear topics of a former configuration, that the session kept."""
+        wanted = {self._prefix + topic for topic in topics} - {""}
+        if wanted and not self.down:
+            self._client.unsubscribe(list(wanted))
+
+    def send(self, outgoing: Outgoing, expires_in: float) -> None:
+        """Send at most once (QoS 0), dead after ``expires_in`` seconds.
+
+        Not QoS 1: paho and broker would repeat it later, when it may no longer be
+        wanted. Raises :class:`LineDown` when it was certainly not sent.
+        """
+        if self.down:
+            raise LineDown(f"broker {self._broker.name}: {self.down}")
+        seconds = max(int(expires_in), 1)
+        properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=seconds)
+        info = self._client.publish(
+            outgoing.topic, outgoing.payload, qos=0, properties=properties
+        )
+        if info.rc == MQTTErrorCode.MQTT_ERR_NO_CONN:
+            raise LineDown(f"broker {self._broker.name}: not connected")

@@ -1,0 +1,275 @@
+"""Messages are acknowledged when they are on the disk, and none is lost or doubled."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from conftest import running_bridge, until
+from mqtt_tools import PLAIN, Broker, Publisher, energy, mqtt_config, published, settings
+
+from meter_bridge.mqtt import connection as connection_module
+from meter_bridge.store import Store
+
+T0 = 1_780_000_000
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A running mosquitto."""
+    server = Broker(tmp_path / "broker")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def device(broker):
+    """A client that publishes."""
+    client = Publisher(broker.port)
+    yield client
+    client.stop()
+
+
+def numbered(serial, numbers):
+    return [(f"m/{serial}", {"t": T0 + n, "e": n}) for n in numbers]
+
+
+def connected(bridge):
+    return all(not source.status()["down"] for source in bridge.sources)
+
+
+async def test_readings_reach_the_erp(broker, device, erp, tmp_path):
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        await published(device, numbered("A", range(5)))
+        await until(lambda: len(erp.rows) == 5)
+        assert erp.registers("A") == ["0", "1", "2", "3", "4"]
+        await until(lambda: bridge.sources[0].status()["last_answer"])
+
+
+async def test_what_came_while_the_bridge_was_away_waits_in_the_broker(
+    broker, device, erp, tmp_path
+):
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+    await published(device, numbered("A", range(2000)))
+    async with running_bridge(config):
+        await until(lambda: len(erp.rows) == 2000)
+
+
+async def test_undecodable_messages_are_kept_with_topic_and_reason(
+    broker, device, erp, tmp_path
+):
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    bad = [("m/A", b"\xff\x00"), ("m/A", "{"), ("m/A", {"t": T0, "e": "much"})]
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        await published(device, [*bad, *numbered("A", [7])])
+        await until(lambda: erp.registers("A") == ["7"])
+    letters = Store(tmp_path / "s" / "outbox.sqlite3")
+    rows = [json.loads(r[0]) for r in letters._db.execute("SELECT body FROM dead_letter")]
+    assert [row["topic"] for row in rows] == ["m/A"] * 3
+    assert rows[0]["base64"] == "/wA="
+    assert rows[1]["payload"] == "{"
+
+
+async def test_a_full_disk_stops_acknowledging_and_loses_nothing(
+    broker, device, erp, tmp_path, monkeypatch
+):
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        real, acks = Store.add_polls, []
+        source = bridge.sources[0]._feed.connection
+        acknowledge = source.acknowledge
+        monkeypatch.setattr(
+            source, "acknowledge", lambda m: (acks.extend(m), acknowledge(m))
+        )
+
+        def full(*_):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(Store, "add_polls", full)
+        await published(device, numbered("A", range(50)))
+        await until(lambda: "full" in bridge.outbox.full)
+        assert acks == []
+        monkeypatch.setattr(Store, "add_polls", real)
+        await until(lambda: len(erp.rows) == 50)
+        await until(lambda: len(acks) == 50)
+        assert bridge.outbox.full == ""
+
+
+async def test_the_inbox_is_bounded_while_the_disk_is_full(
+    broker, device, erp, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(connection_module, "QOS0_MOST", 100)
+    few = {"receive_maximum": 20}
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")], few)
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        real = Store.add_polls
+
+        def full(*_):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(Store, "add_polls", full)
+        inbox = bridge.sources[0]._feed.connection.inbox
+        await published(device, numbered("A", range(200)))
+        assert len(inbox) <= 20
+        quick = [device.publish(*m, 0) for m in numbered("A", range(200, 500))]
+        await asyncio.to_thread(device.settle, quick)
+        await until(lambda: bridge.sources[0].status()["dropped"])
+        assert len(inbox) <= 100 + 20
+        monkeypatch.setattr(Store, "add_polls", real)
+        await until(lambda: {f"{n}" for n in range(200)} <= set(erp.registers("A")))
+
+
+async def test_a_killed_broker_comes_back_with_everything(
+    broker, device, erp, tmp_path
+):
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        first = [device.publish(*m) for m in numbered("A", range(0, 300))]
+        await until(lambda: len(erp.rows) >= 100)
+        broker.kill()
+        await until(lambda: bridge.sources[0].status()["down"])
+        second = [device.publish(*m) for m in numbered("A", range(300, 600))]
+        broker.start()
+        await asyncio.to_thread(device.settle, first + second)
+        wanted = set(range(600))
+        try:
+            await until(lambda: set(map(int, erp.registers("A"))) == wanted, 20)
+        except AssertionError:
+            missing = wanted - set(map(int, erp.registers("A")))
+            raise AssertionError(f"missing: {sorted(missing)}") from None
+
+
+# a bridge that kills itself at a given point of its second commit
+BRIDGE = """
+import asyncio, json, os, signal, sys
+from meter_bridge import app, config
+from meter_bridge.mqtt.connection import Connection
+from meter_bridge.store import Store
+settings, point = json.loads(sys.argv[1]), sys.argv[2]
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if point == "before_commit":
+    Store.add_polls = die
+if point == "before_ack":
+    Connection.acknowledge = die
+print("up", flush=True)
+asyncio.run(app.run(config.from_dict(settings)))
+"""
+
+
+def spawn(data, point="never"):
+    command = [sys.executable, "-c", BRIDGE, json.dumps(data), point]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def outbox_readings(folder):
+    """All readings that are in an outbox file now."""
+    store = Store(folder / "outbox.sqlite3")
+    rows = store._db.execute("SELECT body FROM item WHERE kind = 'reading'")
+    found = [tuple(json.loads(row["body"])[:2]) for row in rows]
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize(("point", "kept"), [("before_commit", 0), ("before_ack", 40)])
+async def test_kill_9_around_the_commit(broker, device, tmp_path, point, kept):
+    """Before the commit the broker repeats it; after it the repetition is known."""
+    data = settings(broker.port, "http://127.0.0.1:9", tmp_path / "s", [energy("A")])
+    async with running_bridge(mqtt_config(*_args(data))) as bridge:
+        await until(lambda: connected(bridge))
+    await published(device, numbered("A", range(40)))
+    victim = spawn(data, point)
+    assert await asyncio.to_thread(victim.wait, 20) == -signal.SIGKILL
+    before = outbox_readings(tmp_path / "s")
+    assert (len(before) > 0) == bool(kept)
+    again = spawn(data)
+    await until(lambda: len(outbox_readings(tmp_path / "s")) >= 40)
+    again.terminate()
+    await asyncio.to_thread(again.wait, 20)
+    assert sorted(outbox_readings(tmp_path / "s")) == [("A", T0 + n) for n in range(40)]
+
+
+def _args(data):
+    table = data["mqtt"][0]
+    return table["port"], data["erp"]["url"], data["state_dir"], table["meter"]
+
+
+async def test_two_bridges_share_and_one_is_killed(broker, device, tmp_path):
+    """Each message ends in exactly one outbox, also those of the killed one."""
+    bridges = {}
+    for name in ("one", "two"):
+        bridges[name] = settings(
+            broker.port,
+            "http://127.0.0.1:9",
+            tmp_path / name,
+            [energy("A"), energy("B")],
+            {"client_id": name, "share": "plant", "receive_maximum": 10},
+            fleet={"instance": name},
+        )
+    running = {name: spawn(data) for name, data in bridges.items()}
+    for name in bridges:
+        await until(lambda name=name: (tmp_path / name / "outbox.sqlite3").exists())
+    await both_subscribed(broker)
+    expected = []
+    for part in range(6):
+        numbers = range(part * 100, part * 100 + 100)
+        serial = "AB"[part % 2]
+        infos = [device.publish(*m) for m in numbered(serial, numbers)]
+        if part == 2:
+            os.kill(running["one"].pid, signal.SIGKILL)
+        await asyncio.to_thread(device.settle, infos)
+        expected += [(serial, T0 + n) for n in numbers]
+    running["one"].wait()
+    running["one"] = spawn(bridges["one"])
+
+    def everything():
+        return [row for name in bridges for row in outbox_readings(tmp_path / name)]
+
+    try:
+        await until(lambda: len(everything()) >= len(expected), 20)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.wait()
+    assert sorted(everything()) == sorted(expected)
+    assert all(outbox_readings(tmp_path / name) for name in bridges), "both took part"
+
+
+async def both_subscribed(broker):
+    """Wait until the broker's log shows both subscriptions."""
+    log = broker.folder / "log"
+    await until(lambda: log.read_text().count("connected") >= 2)
+    await asyncio.sleep(0.5)
+
+
+async def test_topics_of_a_former_configuration_are_unsubscribed(
+    broker, device, erp, tmp_path
+):
+    both = [energy("A"), energy("B")]
+    async with running_bridge(
+        mqtt_config(broker.port, erp.url, tmp_path / "s", both)
+    ) as bridge:
+        await until(lambda: connected(bridge))
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        gone = bridge.sources[0]._feed.connection
+        calls, unsubscribe = [], gone.unsubscribe
+        gone.unsubscribe = lambda topics: (calls.extend(topics), unsubscribe(topics))
+        await published(device, numbered("B", [1]))
+        await until(lambda: calls == ["m/B"])
+    assert PLAIN["topic"] == "m/{device}"
