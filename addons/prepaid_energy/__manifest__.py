@@ -40,6 +40,7 @@
         "views/energy_site_views.xml",
         "views/account_payment_views.xml",
         "views/energy_bill_views.xml",
+        "views/energy_accrual_views.xml",
         "wizards/energy_proof_views.xml",
         "views/energy_supply_bill_views.xml",
         "views/account_move_views.xml",

@@ -5,6 +5,7 @@ from . import (
     energy_advance,
     energy_advance_use,
     energy_alarm,
+    energy_accrual,
     energy_batch,
     energy_bill,
     energy_billing,

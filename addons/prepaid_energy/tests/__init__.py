@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_accrual,
     test_advance,
     test_alarm,
     test_billing,
