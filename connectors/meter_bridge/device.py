@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -43,6 +44,12 @@ class Device:
         return other is not None and all(
             getattr(self, name) == getattr(other, name) for name in _SETTINGS
         )
+
+    @cached_property
+    def requests(self) -> dict[bool, list[tuple]]:
+        """The requests of a poll, with telemetry (True) and without; planned once."""
+        plan, cost = self.profile.requests, self.request_cost
+        return {True: plan(TELEMETRY, cost), False: plan((), cost)}
 
     @property
     def dead(self) -> bool:

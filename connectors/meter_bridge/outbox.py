@@ -36,6 +36,8 @@ class Outbox:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._store: CommandStore | None = None
         self._lock = None
+        self._polls: list[Poll] = []  # on their way to the disk
+        self._keeping = asyncio.Lock()
         self.full = ""  # why a reading cannot be kept now
         self.fresh = asyncio.Event()  # something to send came in
         self.outcomes = asyncio.Event()  # a command has an outcome
@@ -62,8 +64,22 @@ class Outbox:
             self._lock.close()
 
     async def keep(self, poll: Poll) -> None:
-        """Keep ``poll``; returns when it is on the disk, however long that takes."""
-        stored = await self.insist(CommandStore.add_poll, poll)
+        """Keep ``poll``; returns when it is on the disk, however long that takes.
+
+        Polls that come while the disk is busy share the next transaction.
+        """
+        self._polls.append(poll)
+        async with self._keeping:
+            if any(item is poll for item in self._polls):
+                await self._keep_all()
+
+    async def _keep_all(self) -> None:
+        polls, self._polls = self._polls, []
+        try:
+            stored = await self.insist(CommandStore.add_polls, polls)
+        except BaseException:  # those who wait for theirs try again
+            self._polls = polls + self._polls
+            raise
         metrics.READINGS_COMMITTED.inc(stored)
         self.fresh.set()
 

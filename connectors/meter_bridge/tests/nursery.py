@@ -24,7 +24,7 @@ from meter_bridge.outbox import Outbox
 POINTS = {
     "after_read": (Outbox, "keep", "before"),
     "in_commit": (CommandStore, "_item", "after"),
-    "after_commit": (CommandStore, "add_poll", "after"),
+    "after_commit": (CommandStore, "add_polls", "after"),
     "in_batch": (CommandStore, "_insert_batch", "after"),
     "before_post": (ErpClient, "ingest", "before"),
     "after_post": (Delivery, "_confirmed", "before"),
@@ -53,17 +53,22 @@ def arm(point: str, nth: int) -> None:
 
 def tell(path: str) -> None:
     """Append what is committed to the file ``path``."""
-    add_poll = CommandStore.add_poll
+    keep_one, keep = CommandStore._poll, CommandStore.add_polls
     file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+    stored = []
 
-    def told(store, poll):
-        stored = add_poll(store, poll)
-        if stored:
-            text = f"{json.dumps([poll.serial, poll.time, poll.register])}\n"
-            os.write(file, text.encode())
-        return stored
+    def noted(store, poll):
+        if done := keep_one(store, poll):
+            stored.append([poll.serial, poll.time, poll.register])
+        return done
 
-    CommandStore.add_poll = told
+    def told(store, *args, **kwargs):
+        stored.clear()
+        count = keep(store, *args, **kwargs)
+        os.write(file, "".join(f"{json.dumps(row)}\n" for row in stored).encode())
+        return count
+
+    CommandStore._poll, CommandStore.add_polls = noted, told
 
 
 def bridge(order: dict) -> None:

@@ -137,14 +137,14 @@ async def test_a_cancellation_that_a_library_swallows_still_ends_the_worker(outb
 
 async def test_a_full_disk_stops_nothing_for_good(plant, erp, tmp_path, monkeypatch):
     full = {"on": True}
-    add_poll = CommandStore.add_poll
+    add_polls = CommandStore.add_polls
 
-    def failing(store, poll):
+    def failing(store, polls):
         if full["on"]:
             raise sqlite3.OperationalError("database or disk is full")
-        return add_poll(store, poll)
+        return add_polls(store, polls)
 
-    monkeypatch.setattr(CommandStore, "add_poll", failing)
+    monkeypatch.setattr(CommandStore, "add_polls", failing)
     async with running_bridge(config_of(plant, erp.url, tmp_path)) as bridge:
         await until(lambda: bridge.workers[0].last_answer)
         assert not erp.rows

@@ -1,0 +1,74 @@
+"""Polls that come together are committed together, each before it is confirmed."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from meter_bridge.commands_store import CommandStore
+from meter_bridge.outbox import Outbox
+from meter_bridge.store import Poll
+
+
+@pytest.fixture
+async def outbox(tmp_path):
+    """A real outbox; ``outbox.groups`` has the size of each transaction."""
+    found = Outbox(tmp_path / "outbox.sqlite3")
+    await found.open()
+    found.groups, insist = [], found.insist
+
+    async def counted(method, polls):
+        found.groups.append(len(polls))
+        return await insist(method, polls)
+
+    found.insist = counted
+    yield found
+    await found.close()
+
+
+async def test_polls_that_wait_share_a_transaction(outbox):
+    polls = [Poll(f"M{n}", 5, str(n)) for n in range(50)]
+    await asyncio.gather(*map(outbox.keep, polls))
+    assert sum(outbox.groups) == 50
+    assert len(outbox.groups) <= 3
+    times = await outbox.run(CommandStore.last_times)
+    assert times == {f"M{n}": 5 for n in range(50)}
+
+
+async def test_each_returns_only_when_its_own_poll_is_on_the_disk(outbox):
+    async def keep(n):
+        await outbox.keep(Poll(f"M{n}", 5, "1"))
+        assert f"M{n}" in await outbox.run(CommandStore.last_times)
+
+    await asyncio.gather(*map(keep, range(20)))
+
+
+async def test_what_a_cancelled_keeper_took_along_is_kept_by_the_next(outbox):
+    insist, gate = outbox.insist, asyncio.Event()
+
+    async def slow(method, polls):
+        await gate.wait()
+        return await insist(method, polls)
+
+    outbox.insist = slow
+    tasks = [asyncio.create_task(outbox.keep(Poll(f"M{n}", 5, "1"))) for n in (1, 2)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert tasks[0].cancelled()
+    assert "M2" in await outbox.run(CommandStore.last_times)
+
+
+async def test_an_error_of_the_disk_is_everybodys(outbox, monkeypatch):
+    def broken(store, polls):
+        raise sqlite3.ProgrammingError("closed")
+
+    monkeypatch.setattr(CommandStore, "add_polls", broken)
+    tasks = [asyncio.create_task(outbox.keep(Poll(f"M{n}", 5, "1"))) for n in (1, 2)]
+    await asyncio.sleep(0.05)
+    assert outbox.full
+    assert not any(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
