@@ -91,22 +91,31 @@ class EnergyAdvance(models.Model):
             move = self._invoice(wallet, amount - recovered, payment.date, payment)
         else:
             undone = payment.energy_reversed_id
-            move, _amount = self._release(wallet, payment.date, amount, undone)
+            parts = self._gone(wallet, amount, undone)
+            move = self._release(wallet, parts, payment.date)
         self._clear(wallet, self._receivables(payment.move_id | move), payment.date)
 
     @api.model
     def _follow_transfer(self, source, target, amount):
         """Credit what of the money had been taxed, and invoice it to the new owner.
 
+        Between wallets of one tenant the documents stay as they are.
+
         :param Decimal amount: what was moved between the wallets just now.
         """
         # sudo: documents follow the transfer, whose rights were checked
         self = self.sudo()  # pylint: disable=self-cls-assignment
         source, target = source.sudo(), target.sudo()
+        parts = self._gone(source)
+        owners = [w.partner_id.commercial_partner_id for w in (source, target)]
+        if owners[0] == owners[1]:
+            self._hand_over(parts, target)
+            return
         date = self.env["energy.books"]._today(source.company_id)
-        note, released = self._release(source, date)
+        note = self._release(source, parts, date)
         self._clear(source, self._receivables(note), date)
-        invoice = self._invoice(target, min(amount, released), date)
+        released = min(amount, _total(parts, "amount"))
+        invoice = self._invoice(target, released, date)
         self._clear(target, self._receivables(invoice), date)
 
     @api.model
@@ -127,7 +136,7 @@ class EnergyAdvance(models.Model):
                 total = Decimal(repr(invoice.amount_total))
                 parts = take(found[wallet.id], total)
                 self._use(wallet, invoice, parts, -1)
-                amount = sum((part.amount for part in parts), Decimal(0))
+                amount = _total(parts, "amount")
                 self._make_exact(invoice, total - amount)
                 deducted[wallet] = amount
         return deducted
@@ -155,7 +164,7 @@ class EnergyAdvance(models.Model):
         amount = min(most.quantize(cent), owed)
         if amount <= 0:
             return nothing
-        tax = company.energy_advance_tax_id
+        tax = company._usable_advance_tax()
         net = wallet._cents(amount / (1 + Decimal(repr(tax.amount)) / 100))
         part = Part(0, amount, net, self._tax_of(wallet, tax, net))
         move = self._document(
@@ -168,14 +177,19 @@ class EnergyAdvance(models.Model):
         )
         self._make_exact(move, amount)
         move._post(soft=False)
+        self._record(wallet, part, move, tax, payment)
+        return move
+
+    def _record(self, wallet, part, move, tax, payment):
+        """Note a new advance, or what another wallet has handed over."""
         self.create(
             {
                 "wallet_id": wallet.id,
-                "company_id": company.id,
+                "company_id": wallet.company_id.id,
                 "currency_id": wallet.currency_id.id,
                 "payment_id": payment.id if payment else False,
                 "move_id": move.id,
-                "date": date,
+                "date": move.invoice_date,
                 "tax_id": tax.id,
                 "amount": float(part.amount),
                 "amount_net": float(part.net),
@@ -185,7 +199,6 @@ class EnergyAdvance(models.Model):
                 "tax_used": 0,
             }
         )
-        return move
 
     def _tax_of(self, wallet, tax, net):
         result = tax.compute_all(float(net), currency=wallet.currency_id)
@@ -194,33 +207,42 @@ class EnergyAdvance(models.Model):
             - Decimal(repr(result["total_excluded"]))
         )
 
-    def _release(self, wallet, date, amount=None, undone=None):
-        """Credit advances whose money is gone, the newest first.
+    def _gone(self, wallet, amount=None, undone=None):
+        """The parts of advances whose money is gone, the newest first.
 
         :param Decimal amount: of a refund.
         :param recordset undone: the top-up that it undoes: its advance comes first.
-        :return: (posted credit note or an empty move, its amount as Decimal).
+        :return: list of parts.
         """
         advances = open_advances(wallet)[::-1]
         cent = Decimal(1).scaleb(-wallet.currency_id.decimal_places)
         owed = max(self._position(wallet), Decimal(0))
-        total = sum((advance.open for advance in advances), Decimal(0))
+        total = _total(advances, "open")
         excess = (total - owed).quantize(cent, ROUND_CEILING)
-        own = []
+        parts = []
         if undone:
             ids = self.search([("payment_id", "=", undone.id)]).ids
-            own = [advance for advance in advances if advance.id in ids]
-        parts = take(own, amount) if own else []
-        released = sum((part.amount for part in parts), Decimal(0))
-        parts += take(advances, excess - released)
+            parts = take([one for one in advances if one.id in ids], amount)
+        return parts + take(advances, excess - _total(parts, "amount"))
+
+    def _release(self, wallet, parts, date):
+        """Post a credit note of parts of advances; an empty move without any."""
         if not parts:
-            return self.env["account.move"], Decimal(0)
+            return self.env["account.move"]
         move = self._document(wallet, "out_refund", date, [])
         self._use(wallet, move, parts, 1)
-        released = sum((part.amount for part in parts), Decimal(0))
-        self._make_exact(move, released)
+        self._make_exact(move, _total(parts, "amount"))
         move._post(soft=False)
-        return move, released
+        return move
+
+    def _hand_over(self, parts, target):
+        """Let parts of advances count for another wallet of the same tenant."""
+        for part in parts:
+            advance = self.browse(part.advance_id)
+            advance._add_use(advance.move_id, part)
+            self._record(
+                target, part, advance.move_id, advance.tax_id, advance.payment_id
+            )
 
     def _document(self, wallet, move_type, date, lines):
         """A draft in the sales journal; its date's lock was asked for."""
@@ -352,6 +374,11 @@ class EnergyAdvance(models.Model):
         ]
         entry = books._post(wallet, name, lines, date)
         return entry.line_ids.filtered(lambda line: line.account_id == account)
+
+
+def _total(parts, name):
+    """The exact sum of an attribute of advances or their parts."""
+    return sum((getattr(part, name) for part in parts), Decimal(0))
 
 
 def _sum(amounts):

@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..exchange.numbers import exact
+from .protected import refuse, without_defaults
 
 INPUTS = {
     "move_id",
@@ -15,6 +16,19 @@ INPUTS = {
     "amount_energy",
     "amount_other",
 }
+METERED = {
+    "quantity_metered",
+    "metered_energy",
+    "metered_other",
+    "amount_metered",
+    "variance",
+    "loss_quantity",
+    "loss_percent",
+    "loss_amount",
+    "notes",
+    "matched_at",
+}
+DECIDED = METERED | {"state", "entry_id"}
 CONTENT = INPUTS | {"date", "account_id", "loss_account_id", "counter_account_id"}
 
 
@@ -221,13 +235,17 @@ class EnergySupplyBill(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        """Read the meters at once."""
-        bills = super().create(vals_list)
+        """Read the meters at once; refuse what only they and the buttons tell."""
+        for vals in vals_list:
+            self._refuse_decided(vals)
+        clean = without_defaults(self, DECIDED)
+        bills = super(EnergySupplyBill, clean).create(vals_list)
         bills._match()
         return bills
 
     def write(self, vals):
         """Read the meters again when the period changes; a posted one stays."""
+        self._refuse_decided(vals)
         posted = self.filtered(lambda bill: bill.state == "posted")
         if posted and CONTENT & {*vals}:
             raise UserError(
@@ -237,6 +255,10 @@ class EnergySupplyBill(models.Model):
         if INPUTS & {*vals}:
             self._match()
         return result
+
+    def _refuse_decided(self, vals):
+        message = self.env._("%s cannot be written: meters and buttons tell it.")
+        refuse(self, vals, DECIDED, message)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_draft(self):

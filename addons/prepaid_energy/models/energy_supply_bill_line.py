@@ -1,4 +1,7 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .protected import refuse, without_defaults
 
 
 class EnergySupplyBillLine(models.Model):
@@ -66,3 +69,22 @@ class EnergySupplyBillLine(models.Model):
         "Post To",
         help="Empty: the variance account of the bill.",
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Refuse rows that no meter tells."""
+        for vals in vals_list:
+            self._refuse_told(vals)
+        clean = without_defaults(self, self._fields)
+        return super(EnergySupplyBillLine, clean).create(vals_list)
+
+    def write(self, vals):
+        """Refuse all but the account, and that as well once it is posted."""
+        self._refuse_told(vals.keys() - {"account_id"})
+        if any(line.state == "posted" for line in self):
+            raise UserError(self.env._("It is posted: reverse it first."))
+        return super().write(vals)
+
+    def _refuse_told(self, vals):
+        message = self.env._("%s cannot be written: the meters tell it.")
+        refuse(self, vals, self._fields, message)

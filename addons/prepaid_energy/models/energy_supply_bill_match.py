@@ -76,7 +76,8 @@ class EnergySupplyBill(models.Model):
             *self._variance_rows(parts, accounts),
         ]
         notes = [*balance.notes, *self._unmatched()]
-        self.write(
+        # sudo: the figures are nobody's to type; the caller may write the bill
+        self.sudo().write(
             {
                 "quantity_metered": float(own.quantity),
                 "metered_energy": float(own.energy),

@@ -87,15 +87,31 @@ class ResCompany(models.Model):
     @api.constrains("energy_tax_point", "energy_advance_tax_id")
     def _check_energy_tax_point(self):
         for company in self.filtered(lambda one: one.energy_tax_point == "topup"):
-            tax = company.energy_advance_tax_id
-            if not tax or tax.amount_type != "percent" or tax.price_include:
-                raise ValidationError(
-                    self.env._(
-                        "%s: choose the tax on advances, in percent and not included "
-                        "in the price.",
-                        company.name,
-                    )
+            company._usable_advance_tax()
+
+    def _usable_advance_tax(self):
+        """The tax on advances.
+
+        :raise ValidationError: there is none, it is not in percent on top of the price,
+            or it has no account: Odoo would post it on the prepayments account.
+        """
+        tax = self.energy_advance_tax_id
+        lines = tax.invoice_repartition_line_ids | tax.refund_repartition_line_ids
+        taxes = lines.filtered(lambda line: line.repartition_type == "tax")
+        if (
+            not tax
+            or tax.amount_type != "percent"
+            or tax.price_include
+            or not all(line.account_id for line in taxes)
+        ):
+            raise ValidationError(
+                self.env._(
+                    "%s: choose the tax on advances. It must be in percent, not "
+                    "included in the price, and have an account for the tax.",
+                    self.name,
                 )
+            )
+        return tax
 
     def _energy_account(self, field):
         """One of the accounts of the energy books, made when it is used first.

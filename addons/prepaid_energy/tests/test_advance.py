@@ -6,8 +6,35 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import new_test_user, tagged
 
+from . import test_topup, test_wallet_operations
 from .common import flat_version
 from .test_billing import BillingCase
+
+
+def new_tax(company, percent, account):
+    """A sales tax with its account."""
+    lines = [
+        Command.create({"repartition_type": "base"}),
+        Command.create({"repartition_type": "tax", "account_id": account.id}),
+    ]
+    return company.env["account.tax"].create(
+        {
+            "name": f"VAT {percent} of the test",
+            "amount": percent,
+            "type_tax_use": "sale",
+            "company_id": company.id,
+            "invoice_repartition_line_ids": lines,
+            "refund_repartition_line_ids": lines,
+        }
+    )
+
+
+def tax_at_topup(company, percent):
+    """Let tax be due when it is paid; returns the tax."""
+    account = company._new_energy_account("VAT due", "221000", "liability_current")
+    tax = new_tax(company, percent, account)
+    company.write({"energy_tax_point": "topup", "energy_advance_tax_id": tax.id})
+    return tax
 
 
 class AdvanceCase(BillingCase):
@@ -17,29 +44,9 @@ class AdvanceCase(BillingCase):
 
     def setUp(self):
         super().setUp()
-        self.vat = self.company._new_energy_account(
-            "VAT due", "221000", "liability_current"
-        )
-        self.tax = self.new_tax(self.RATE)
+        self.tax = tax_at_topup(self.company, self.RATE)
+        self.vat = self.tax.repartition_line_ids.account_id
         self.use_tariff_tax(self.tax)
-        self.company.write(
-            {"energy_tax_point": "topup", "energy_advance_tax_id": self.tax.id}
-        )
-
-    def new_tax(self, percent):
-        lines = [
-            Command.create({"repartition_type": "base"}),
-            Command.create({"repartition_type": "tax", "account_id": self.vat.id}),
-        ]
-        return self.env["account.tax"].create(
-            {
-                "name": f"VAT {percent}",
-                "amount": percent,
-                "type_tax_use": "sale",
-                "invoice_repartition_line_ids": lines,
-                "refund_repartition_line_ids": lines,
-            }
-        )
 
     def use_tariff_tax(self, tax):
         levy = {"name": tax.name, "percent": tax.amount, "tax_id": tax.id}
@@ -230,11 +237,27 @@ class TestAdvance(AdvanceCase):
         self.assertEqual(self.prepaid(other), 30)
         self.assert_books(prepaid=90, vat=20, waiting=20)
 
+    def test_wallets_of_one_tenant_share_documents(self):
+        second = self.env["energy.wallet"].create(
+            {"name": "Second", "partner_id": self.tenant.id}
+        )
+        self.topup(120)
+        self.refund("transfer", amount=30, other_wallet_id=second.id)
+        self.assertFalse(self.credit_note())
+        self.assertEqual(self.advances().amount_open, 90)
+        handed = self.advances(second)
+        self.assertEqual((handed.amount_open, handed.amount_tax), (30, 5))
+        self.assertEqual(handed.move_id, self.advances().move_id)
+        self.assert_books(prepaid=120, vat=20, waiting=20)
+        self.ingest((0, "0"), (86400, "300"))
+        self.assertEqual(self.bill().bill_ids.move_id.amount_tax, 0)
+        self.assert_books(prepaid=30, vat=20, waiting=5)
+
     # ------------------------------------------------------------------ rates and rules
 
     def test_another_rate_of_the_consumption(self):
         self.topup(120)
-        self.use_tariff_tax(self.new_tax(10))
+        self.use_tariff_tax(new_tax(self.company, 10, self.vat))
         self.ingest((0, "0"), (86400, "120"))  # 30 net, 33 with 10 %
         invoice = self.bill().bill_ids.move_id
         # deducted: 27.50 with 5.50 of tax; due: 3 for the consumption
@@ -301,6 +324,15 @@ class TestAdvance(AdvanceCase):
     def test_the_tax_must_fit(self):
         with self.assertRaisesRegex(ValidationError, "tax on advances"):
             self.company.energy_advance_tax_id = False
+        tax = new_tax(self.company, 7, self.vat)
+        for change in ({"price_include_override": "tax_included"}, {"account": False}):
+            bad = tax.copy({"name": str(change)})
+            if "account" in change:
+                bad.invoice_repartition_line_ids.account_id = False
+            else:
+                bad.write(change)
+            with self.assertRaisesRegex(ValidationError, "tax on advances"):
+                self.company.energy_advance_tax_id = bad
 
     def test_a_foreign_currency(self):
         francs = self.env.ref("base.CHF")
@@ -340,6 +372,32 @@ class TestAdvance(AdvanceCase):
         )
         with self.assertRaises(AccessError):
             advance.with_user(reader).read(["amount"])
+
+
+@tagged("post_install", "-at_install")
+class TestOperationsWithAdvances(test_wallet_operations.TestWalletOperations):
+    """All operations on wallets leave the books equal where tax is due on top-ups."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        tax_at_topup(cls.company, 20)
+
+
+@tagged("post_install", "-at_install")
+class TestOnlineWithAdvances(test_topup.TestOnline):
+    """Payments through a provider, with an advance invoice each."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        tax_at_topup(cls.company, 20)
+
+    def assert_destination(self, payment):
+        """The payment pays its advance invoice."""
+        invoice = payment.reconciled_invoice_ids
+        self.assertEqual(invoice.amount_total, payment.amount)
+        self.assertEqual(invoice.payment_state, "paid")
 
 
 @tagged("post_install", "-at_install")

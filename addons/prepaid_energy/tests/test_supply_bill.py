@@ -383,6 +383,32 @@ class TestSupplyBill(SupplyBillCase):
         with self.assertRaises(AccessError):
             bill.with_user(reader).read(["variance"])
 
+    def test_figures_are_not_typed(self):
+        self.read_meters()
+        clerk = new_test_user(
+            self.env, "clerk", groups="prepaid_energy.group_energy_accountant"
+        )
+        bill = self.match().with_user(clerk)
+        row = bill.variance_ids[0]
+        for record, values in (
+            (bill, {"state": "posted"}),
+            (bill, {"variance": 1}),
+            (row, {"amount": 1}),
+            (bill, {"line_ids": [Command.update(row.id, {"amount": 1})]}),
+        ):
+            with self.assertRaisesRegex(UserError, "cannot be written"):
+                record.write(values)
+        with self.assertRaisesRegex(UserError, "cannot be written"):
+            row.create({"bill_id": bill.id, "section": "variance", "kind": "price"})
+        fresh = bill.with_context(default_state="posted").create(
+            {"move_id": bill.move_id.id, "feeder_ids": [Command.set(self.feeder.ids)]}
+        )
+        self.assertEqual(fresh.state, "draft")
+        row.account_id = self.accounts["price"]
+        bill.action_post()
+        with self.assertRaisesRegex(UserError, "reverse it first"):
+            row.account_id = False
+
     def test_another_company_sees_nothing(self):
         self.read_meters()
         bill = self.match()

@@ -163,9 +163,12 @@ class TestOnline(AccountPaymentCommon):
         payment = transaction.payment_id
         self.assertEqual(payment.energy_wallet_id, self.wallet)
         self.assertEqual(payment.partner_id, self.tenant)
-        self.assertEqual(
-            payment.destination_account_id, self.company.energy_prepayment_account_id
-        )
+        self.assert_destination(payment)
+
+    def assert_destination(self, payment):
+        """The payment went to the prepayments."""
+        account = self.company.energy_prepayment_account_id
+        self.assertEqual(payment.destination_account_id, account)
 
     def test_pending_and_failed_payments_credit_nothing(self):
         for state in ("_set_pending", "_set_canceled"):
