@@ -49,7 +49,8 @@ class Device:
     def requests(self) -> dict[bool, list[tuple]]:
         """The requests of a poll, with telemetry (True) and without; planned once."""
         plan, cost = self.profile.requests, self.request_cost
-        return {True: plan(TELEMETRY, cost), False: plan((), cost)}
+        full = (*TELEMETRY, "load_limit")
+        return {True: plan(full, cost), False: plan((), cost)}
 
     @property
     def dead(self) -> bool:
@@ -99,9 +100,7 @@ class Reading:
         full = now >= device.telemetry_due
         if full:
             device.telemetry_due = now + device.telemetry_interval
-        names = (*TELEMETRY, "load_limit") if full else ()
-        requests = device.profile.requests(names, device.request_cost)
-        return cls(device, requests, full)
+        return cls(device, list(device.requests[full]), full)
 
     def take(self, request: tuple, answer: Any) -> None:
         """Keep an answer; the first request is the register's: it dates the poll,
