@@ -10,7 +10,10 @@ from string import Template
 import aiohttp
 from conftest import config_of, running_bridge, until
 from test_delivery import write_config
+from test_wire_dlt645 import Meter as Meter645
+from test_wire_mbus import Meter as HeatMeter
 from typer.testing import CliRunner
+from wire_stubs import PtyStub, TcpStub
 
 from meter_bridge import config, meter_profile
 from meter_bridge.cli import cli as cli_program
@@ -80,10 +83,41 @@ async def test_read_shows_the_meters_values(plant):
     assert "known: abb_b23" in (await cli("read", *arguments))[1]
 
 
+async def test_read_speaks_the_profiles_protocol(tmp_path):
+    water = PtyStub(HeatMeter(primary=254))
+    (tmp_path / "own.toml").write_text(
+        Path(meter_profile.__file__)
+        .with_name("profiles")
+        .joinpath("mbus_heat.toml")
+        .read_text(encoding="utf-8")
+    )
+    arguments = [water.path, "--profile", tmp_path / "own.toml", "--parity", "N"]
+    code, text = await cli("read", *arguments, "--once")
+    water.stop()
+    assert (code, "12345678" in text, "8504.27" in text) == (0, True, True)
+    china = await TcpStub(Meter645()).start()
+    arguments = ["127.0.0.1", "--profile", "dlt645_1p", "--once"]
+    code, text = await cli("read", *arguments, "--port", china.port)
+    assert (code, "123456.78" in text, "refused" in text) == (0, True, True)
+    assert re.search(r"relay .*04000503 .*closed", text)
+    china.stop()
+    code, text = await cli("read", *arguments)
+    assert (code, "port" in text) == (1, True)
+    code, text = await cli("read", *arguments, "--port", 1, "--device", "12")
+    assert (code, "twelve digits" in text) == (1, True)
+
+
 async def test_profile_check(tmp_path):
     shipped = Path(meter_profile.__file__).parent / "profiles" / "sdm630.toml"
     code, text = await cli("profile", "check", shipped)
     assert (code, "Eastron SDM630" in text) == (0, True)
+    for name, line in (
+        ("mbus_gas", "telegram 1"),
+        ("dlt645_3p", "item 0201FF00"),
+        ("dlms_electricity", "class 70: 0.0.96.3.10.255"),
+    ):
+        code, text = await cli("profile", "check", shipped.with_name(f"{name}.toml"))
+        assert (code, line in text) == (0, True), text
     (tmp_path / "own.toml").write_text("schema = 1")
     code, text = await cli("profile", "check", tmp_path / "own.toml")
     assert (code, "register" in text) == (1, True)
