@@ -62,6 +62,7 @@ class EnergyProof(models.TransientModel):
 
     _name = "energy.proof"
     _description = "Proof of the Prepayments"
+    _rec_name = "date"
 
     company_id = fields.Many2one(
         "res.company", required=True, default=lambda self: self.env.company
@@ -331,8 +332,8 @@ class EnergyProofLine(models.TransientModel):
     proof_id = fields.Many2one("energy.proof", required=True, ondelete="cascade")
     currency_id = fields.Many2one("res.currency", readonly=True)
     wallets = fields.Monetary(readonly=True)
-    unbilled = fields.Monetary("Consumed, Not Invoiced", readonly=True)
-    liability = fields.Monetary("Prepayments Account", readonly=True)
+    unbilled = fields.Monetary("Not Invoiced", readonly=True)
+    liability = fields.Monetary("Account", readonly=True)
     difference = fields.Monetary(readonly=True)
 
 
