@@ -9,6 +9,7 @@ from aiohttp import web
 
 from meter_bridge import config as bridge_config
 from meter_bridge.app import Bridge
+from meter_bridge.outbox import Outbox
 from meter_bridge.simulator.config import PlantConfig
 from meter_bridge.simulator.running import RunningPlant
 
@@ -158,6 +159,15 @@ async def erp():
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture
+async def outbox(tmp_path):
+    """An open outbox."""
+    found = Outbox(tmp_path / "outbox.sqlite3")
+    await found.open()
+    yield found
+    await found.close()
 
 
 def meter(serial, device, profile="ddsy1352", **more):

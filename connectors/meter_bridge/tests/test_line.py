@@ -10,7 +10,6 @@ from meter_bridge import meter_profile
 from meter_bridge.commands_store import CommandStore, parse
 from meter_bridge.device import Device
 from meter_bridge.line import LineWorker
-from meter_bridge.outbox import Outbox
 from meter_bridge.transport import NoAnswer
 
 
@@ -43,14 +42,6 @@ class Bus:
 def device(address, name="ddsy1352", **more):
     profile = meter_profile.load(name)
     return Device(f"M{address}", address, profile, interval=1000, **more)
-
-
-@pytest.fixture
-async def outbox(tmp_path):
-    found = Outbox(tmp_path / "outbox.sqlite3")
-    await found.open()
-    yield found
-    await found.close()
 
 
 def order(serial, value="open"):

@@ -3,34 +3,22 @@
 import asyncio
 import sqlite3
 
-import pytest
-
 from meter_bridge.commands_store import CommandStore
-from meter_bridge.outbox import Outbox
 from meter_bridge.store import Poll
 
 
-@pytest.fixture
-async def outbox(tmp_path):
-    """A real outbox; ``outbox.groups`` has the size of each transaction."""
-    found = Outbox(tmp_path / "outbox.sqlite3")
-    await found.open()
-    found.groups, insist = [], found.insist
+async def test_polls_that_wait_share_a_transaction(outbox):
+    groups, insist = [], outbox.insist
 
     async def counted(method, polls):
-        found.groups.append(len(polls))
+        groups.append(len(polls))
         return await insist(method, polls)
 
-    found.insist = counted
-    yield found
-    await found.close()
-
-
-async def test_polls_that_wait_share_a_transaction(outbox):
+    outbox.insist = counted
     polls = [Poll(f"M{n}", 5, str(n)) for n in range(50)]
     await asyncio.gather(*map(outbox.keep, polls))
-    assert sum(outbox.groups) == 50
-    assert len(outbox.groups) <= 3
+    assert sum(groups) == 50
+    assert len(groups) <= 3
     times = await outbox.run(CommandStore.last_times)
     assert times == {f"M{n}": 5 for n in range(50)}
 

@@ -14,22 +14,12 @@ from meter_bridge.commands_store import CommandStore
 from meter_bridge.config import ConfigError, from_dict
 from meter_bridge.device import Device
 from meter_bridge.line import LineWorker
-from meter_bridge.outbox import Outbox
 from meter_bridge.transport import NoAnswer
 from meter_bridge.wire.base_profile import Access
 from meter_bridge.wire.lines import bus_of
 
 ACCESS = Access(password="02123456")
 TIMEOUT = QUIET = 1.0
-
-
-@pytest.fixture
-async def outbox(tmp_path):
-    """A real outbox."""
-    found = Outbox(tmp_path / "outbox.sqlite3")
-    await found.open()
-    yield found
-    await found.close()
 
 
 async def worker_to(stub, transport, name, address, outbox, **more):

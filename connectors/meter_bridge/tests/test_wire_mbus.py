@@ -6,14 +6,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_stubs import PtyStub, TcpStub, line_of
+from wire_stubs import bus_to
 
 from meter_bridge import meter_profile
 from meter_bridge.codec import DecodeError
 from meter_bridge.transport import BusError, NoAnswer
 from meter_bridge.wire import mbus
 from meter_bridge.wire.base_profile import Access, ProfileError
-from meter_bridge.wire.lines import bus_of
 
 ACCESS = Access()
 # a heat meter: energy, volume, power, two temperatures, and records that are not it
@@ -73,14 +72,8 @@ class Meter:
 @pytest.fixture(params=["mbus_serial", "mbus_tcp"])
 async def line(request):
     """A bus to one meter, ``line.meter``."""
-    meter = Meter()
-    serial = request.param.endswith("serial")
-    stub = PtyStub(meter) if serial else await TcpStub(meter).start()
-    bus = bus_of(line_of(request.param, stub, parity="N"))
-    bus.meter, bus.stub = meter, stub
-    yield bus
-    bus.close()
-    stub.stop()
+    async with bus_to(request.param, Meter()) as bus:
+        yield bus
 
 
 def heat(**more):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
-from wire_stubs import PtyStub, TcpStub, Wires, line_of
+from wire_stubs import PtyStub, Wires, bus_to, line_of
 
 from meter_bridge.transport import BadAnswer, BusError, LineDown, NoAnswer, Refused
 from meter_bridge.wire import rtu
@@ -36,13 +36,9 @@ async def line(request):
         delay, change = script.pop(0) if script else (0, lambda good: good)
         return [(delay, change(meter(request)))]
 
-    serial = request.param == "rtu_serial"
-    stub = PtyStub(answer) if serial else await TcpStub(answer).start()
-    bus = bus_of(line_of(request.param, stub))
-    bus.script, bus.stub = script, stub
-    yield bus
-    bus.close()
-    stub.stop()
+    async with bus_to(request.param, answer) as bus:
+        bus.script = script
+        yield bus
 
 
 async def test_reads_and_writes_a_real_rtu_server():

@@ -7,6 +7,8 @@ import pty
 import tty
 from types import SimpleNamespace
 
+from meter_bridge.wire.lines import bus_of
+
 
 def open_pty():
     """Return the near end's descriptor and the path of the far end."""
@@ -104,6 +106,20 @@ class Wires:
             asyncio.get_running_loop().remove_reader(near)
             os.close(near)
             os.close(far)
+
+
+@contextlib.asynccontextmanager
+async def bus_to(transport, answer):
+    """A bus, quick for tests, to a slave ``bus.meter`` on a pty or a TCP port."""
+    serial = transport.endswith("_serial")
+    stub = PtyStub(answer) if serial else await TcpStub(answer).start()
+    bus = bus_of(line_of(transport, stub, parity="N"))
+    bus.meter, bus.stub = answer, stub
+    try:
+        yield bus
+    finally:
+        bus.close()
+        stub.stop()
 
 
 def line_of(transport, stub, **more):
