@@ -2,8 +2,10 @@
 
 MQTT 5 with a session that the broker keeps, and acknowledgement by hand. Messages wait
 in :attr:`Connection.inbox`, which is bounded: with QoS 1 by the receive maximum, which
-the broker obeys; with QoS 0, which promises nothing, by ``QOS0_MOST``: what comes on
-top is dropped and counted.
+the broker obeys; what cannot be acknowledged by ``LOOSE_MOST``: that is QoS 0, which
+promises nothing, and those of a former connection. The latter are kept, because a
+broker that was killed may have forgotten them; when it sends them again, the new one
+takes the place of the old. What comes on top is dropped and counted.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from meter_bridge.mqtt.settings import Broker
 from meter_bridge.transport import LineDown
 
 log = structlog.get_logger(__name__)
-QOS0_MOST = 10_000
+LOOSE_MOST = 10_000
 PACKET_MOST = 1 << 20  # bytes
 TOPICS_AT_ONCE = 200
 RECONNECT_S = (1, 30)
@@ -59,10 +61,11 @@ class Connection:
         self.arrived = asyncio.Event()
         self.down = "not connected yet"
         self.refused: list[str] = []  # topics
-        self.dropped = 0  # messages of QoS 0
+        self.dropped = 0  # messages that the broker does not repeat
         self._broker, self._topics = broker, topics
         self._prefix = f"$share/{share}/" if share else ""
         self._session, self._number = session, 0
+        self._most = broker.receive_maximum
         self._lock = threading.Lock()
         self._waking = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -151,12 +154,9 @@ class Connection:
         self._lost(f"connection lost: {reason}")
 
     def _lost(self, why: str) -> None:
-        """The broker sends again what was not acknowledged: forget it here."""
+        """What waits can no longer be acknowledged, it is still to be kept."""
         with self._lock:
             self._number += 1
-            kept = [item for item in self.inbox if item.qos == 0]
-            self.inbox.clear()
-            self.inbox.extend(kept)
         if why != self.down:
             log.warning("broker_down", broker=self._broker.name, reason=why)
         self.down = why
@@ -168,13 +168,25 @@ class Connection:
             self._client.ack(mid, qos)
             return
         with self._lock:
-            if qos == 0 and len(self.inbox) >= QOS0_MOST:
-                self.dropped += 1
-                return
             number = self._number
             message = Message(topic, payload, received, mid, qos, item.dup, number)
-            self.inbox.append(message)
+            self._put(message)
         self._wake()
+
+    def _put(self, message: Message) -> None:
+        if message.dup:
+            for place, old in enumerate(self.inbox):
+                same = old.topic == message.topic and old.payload == message.payload
+                if same and old.qos and old.connection != message.connection:
+                    self.inbox[place] = message
+                    return
+        if message.qos == 0 and len(self.inbox) >= LOOSE_MOST:
+            self.dropped += 1
+            return
+        while message.qos and len(self.inbox) >= LOOSE_MOST + self._most:
+            self.inbox.popleft()  # of a former connection: this one has not so many
+            self.dropped += 1
+        self.inbox.append(message)
 
     def _wake(self) -> None:
         if not self._waking:
@@ -208,14 +220,18 @@ class Connection:
         if wanted and not self.down:
             self._client.unsubscribe(list(wanted))
 
+    def require(self) -> None:
+        """Raise :class:`LineDown` without a connection."""
+        if self.down:
+            raise LineDown(f"broker {self._broker.name}: {self.down}")
+
     def send(self, outgoing: Outgoing, expires_in: float) -> None:
         """Send at most once (QoS 0), dead after ``expires_in`` seconds.
 
         Not QoS 1: paho and broker would repeat it later, when it may no longer be
         wanted. Raises :class:`LineDown` when it was certainly not sent.
         """
-        if self.down:
-            raise LineDown(f"broker {self._broker.name}: {self.down}")
+        self.require()
         seconds = max(int(expires_in), 1)
         properties = _properties(PacketTypes.PUBLISH, MessageExpiryInterval=seconds)
         info = self._client.publish(

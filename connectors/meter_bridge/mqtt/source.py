@@ -86,7 +86,12 @@ class Source:
         if broker.share:
             self._states = self._make_feed(telemetry_s, trim.states, states=True)
         self._board = MqttSwitchboard(
-            self._send, broker.client_id, outbox, self.devices, self._now, verify_for
+            self._feed.connection,
+            broker.client_id,
+            outbox,
+            self.devices,
+            self._now,
+            verify_for,
         )
 
     def _make_feed(self, telemetry_s: float, trimmed, states: bool = False) -> Feed:
@@ -107,9 +112,6 @@ class Source:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-    def _send(self, outgoing, expires_in: float) -> None:
-        self._feed.connection.send(outgoing, expires_in)
 
     # -- like a line worker -----------------------------------------------------
     def submit(self, command: Command) -> None:

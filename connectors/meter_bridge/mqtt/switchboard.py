@@ -7,32 +7,34 @@ from meter_bridge.store import Command, Poll
 from meter_bridge.switching import Switchboard, Verification
 
 # a state that is dated so much before the command may still be newer than it
-CLOCK_SKEW_S = 60
+CLOCK_SKEW_S = 10
 
 
 class MqttSwitchboard(Switchboard):
     """The commands of the meters behind one broker.
 
-    ``send(outgoing, seconds)`` sends once, dead after ``seconds``, and raises
-    :class:`transport.LineDown`.
+    What they are told goes over ``connection``.
     """
 
-    def __init__(self, send, client_id: str, outbox, meters, clock, verify_for=15.0):
+    def __init__(
+        self, connection, client_id: str, outbox, meters, clock, verify_for=15.0
+    ):
         super().__init__(outbox, meters, clock, verify_for)
-        self._send, self._client_id = send, client_id
+        self._connection, self._client_id = connection, client_id
 
     def observe(self, poll: Poll) -> bool:
         """A meter said something; whether a verification waits for just that."""
         found = False
         for item in self._verifying:
-            fresh = poll.time >= item.since - CLOCK_SKEW_S
-            if item.command.serial != poll.serial or not fresh:
-                continue
             reading = item.command.kind == "read_now"
             told = poll.register if reading else poll.relay
-            if told:
-                item.observed = told
-            if told and (reading or told == item.command.value):
+            done = told and (reading or told == item.command.value)
+            slack = CLOCK_SKEW_S if done else 1  # an old "no" is no answer
+            fresh = poll.time >= item.since - slack
+            if item.command.serial != poll.serial or not told or not fresh:
+                continue
+            item.observed = told
+            if done:
                 item.due, found = self._clock(), True
         return found
 
@@ -49,7 +51,7 @@ class MqttSwitchboard(Switchboard):
         return device.verify_for or self._verify_for
 
     async def _connect(self) -> None:
-        pass  # _put says it; the command comes back then
+        self._connection.require()
 
     async def _put(self, command: Command, device: MqttMeter) -> str:
         now = time.time()
@@ -57,7 +59,7 @@ class MqttSwitchboard(Switchboard):
         expires_in = self._patience(device)
         if command.expires_at is not None:
             expires_in = min(expires_in, command.expires_at - now)
-        self._send(outgoing, expires_in)
+        self._connection.send(outgoing, expires_in)
         return ""
 
     async def _read_now(self, command: Command, device: MqttMeter) -> None:
@@ -65,7 +67,7 @@ class MqttSwitchboard(Switchboard):
 
     def _ask(self, device: MqttMeter) -> None:
         for outgoing in device.ask(self._client_id):
-            self._send(outgoing, self._patience(device))
+            self._connection.send(outgoing, self._patience(device))
 
     async def _read_back(self, item: Verification) -> tuple[str | None, str | None]:
         reading = item.command.kind == "read_now"

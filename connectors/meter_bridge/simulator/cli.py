@@ -22,6 +22,9 @@ async def run(config: PlantConfig) -> None:
         for name, server in running.lines.items():
             host, meters = server.config.host, len(server.config.meters)
             typer.echo(f"line {name}: {meters} meters on {host}:{server.port}")
+        for broker in config.brokers:
+            place = f"{broker.host}:{broker.port}"
+            typer.echo(f"mqtt {broker.name}: {len(broker.meters)} devices at {place}")
         if config.control_port is not None:
             typer.echo(f"control: http://{config.control_host}:{running.control_port}")
         await stop.wait()

@@ -6,32 +6,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from meter_bridge.meter_profile import ProfileError, explain, named
+from meter_bridge.simulator.load_config import LoadConfig, Strict
+from meter_bridge.simulator.mqtt_config import BrokerConfig
 
 
 class PlantError(ValueError):
     """The plant file is wrong; the text names the key."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+class MeterConfig(LoadConfig):
+    """One simulated meter on a Modbus line."""
 
-
-class MeterConfig(_Strict):
-    """One simulated meter. A feeder counts its ``children`` × (1 + ``loss``) and
-    ``leak_kw`` of its own; another meter takes ``nominal_kw`` by the load curve."""
-
-    serial: str
     device: int = Field(ge=1, le=247)
     profile: str
-    nominal_kw: float = Field(default=0, ge=0)
-    initial_kwh: Decimal = Field(default=Decimal(0), ge=0)
-    children: tuple[str, ...] = ()
-    loss: float = Field(default=0, ge=0)
-    leak_kw: float = Field(default=0, ge=0)
-    shift_days: int | None = None
     ct: Decimal = Field(default=Decimal(1), gt=0)
     pt: Decimal = Field(default=Decimal(1), gt=0)
 
@@ -45,7 +35,7 @@ class MeterConfig(_Strict):
         return self
 
 
-class LineConfig(_Strict):
+class LineConfig(Strict):
     """One TCP port: a line of meters behind a gateway."""
 
     name: str
@@ -55,7 +45,7 @@ class LineConfig(_Strict):
     meters: list[MeterConfig] = Field(alias="meter", min_length=1)
 
 
-class PlantConfig(_Strict):
+class PlantConfig(Strict):
     """The whole plant; ``tick`` and ``save_every`` in seconds of real time."""
 
     state: Path | None = None
@@ -69,11 +59,15 @@ class PlantConfig(_Strict):
     floor: float = Field(default=0.1, ge=0)
     tick: float = Field(default=0.2, gt=0)
     save_every: float = Field(default=3, gt=0)
-    lines: list[LineConfig] = Field(alias="line", min_length=1)
+    lines: list[LineConfig] = Field(default=[], alias="line")
+    brokers: list[BrokerConfig] = Field(default=[], alias="mqtt")
 
     @model_validator(mode="after")
     def _consistent(self):
-        meters = [meter for line in self.lines for meter in line.meters]
+        places = (*self.lines, *self.brokers)
+        meters = [meter for place in places for meter in place.meters]
+        if not meters:
+            raise ValueError("line: at least one line or one broker (mqtt) is needed")
         serials = [meter.serial for meter in meters]
         for serial in serials:
             if serials.count(serial) > 1:

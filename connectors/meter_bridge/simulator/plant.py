@@ -5,6 +5,7 @@ as fast as real time.
 """
 
 import json
+import math
 import os
 import zlib
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from meter_bridge import codec
 from meter_bridge.meter_profile import POWER_UNITS, Profile, named
 from meter_bridge.simulator.config import MeterConfig, PlantConfig, PlantError
 from meter_bridge.simulator.curve import LoadCurve
+from meter_bridge.simulator.mqtt_config import MqttMeterConfig
 
 VOLTAGE = 230.0
 
@@ -38,8 +40,8 @@ class Faults:
 class SimMeter:
     """One simulated meter."""
 
-    config: MeterConfig
-    profile: Profile
+    config: MeterConfig | MqttMeterConfig
+    profile: Profile | None  # None: it does not speak by registers
     energy: float
     relay: str = "closed"
     power: float = 0.0
@@ -49,6 +51,8 @@ class SimMeter:
 
     def register(self) -> str:
         """What the bridge should read: after CT × PT and the meter's resolution."""
+        if self.profile is None:
+            return f"{math.floor(self.energy * 1000) / 1000:.3f}"
         name = self.profile.register_value
         words = self.profile.encode(name, self._shown(name))
         amount = self.profile.decode(name, words, self.config.ct, self.config.pt)
@@ -115,11 +119,15 @@ class SimMeter:
             return False
         for state in ("open", "closed"):
             if address == profile.relay.address and words == profile.relay.words(state):
-                self.writes.append({"value": state, "stuck": self.faults.relay_stuck})
-                if not self.faults.relay_stuck:
-                    self.relay = state
+                self.switch(state)
                 return True
         return False
+
+    def switch(self, state: str) -> None:
+        """Obey a command for the relay, unless it is stuck."""
+        self.writes.append({"value": state, "stuck": self.faults.relay_stuck})
+        if not self.faults.relay_stuck:
+            self.relay = state
 
 
 class Plant:
@@ -136,6 +144,10 @@ class Plant:
         for line in config.lines:
             for item in line.meters:
                 meter = SimMeter(item, named(item.profile), float(item.initial_kwh))
+                self.meters[item.serial] = meter
+        for broker in config.brokers:
+            for item in broker.meters:
+                meter = SimMeter(item, None, float(item.initial_kwh))
                 self.meters[item.serial] = meter
         self._parents = {
             child: meter

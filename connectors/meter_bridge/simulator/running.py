@@ -6,6 +6,7 @@ from pathlib import Path
 from meter_bridge.simulator import curve
 from meter_bridge.simulator.config import PlantConfig
 from meter_bridge.simulator.control import serve
+from meter_bridge.simulator.mqtt_devices import MqttDevices
 from meter_bridge.simulator.plant import Plant
 from meter_bridge.simulator.server import LineServer
 
@@ -26,13 +27,14 @@ class RunningPlant:
         self.config = config
         self.plant = plant_of(config)
         self.lines = {line.name: LineServer(line, self.plant) for line in config.lines}
+        self.brokers = [MqttDevices(item, self.plant) for item in config.brokers]
         self._control = None
-        self._started: list[LineServer] = []
+        self._started: list[LineServer | MqttDevices] = []
         self._passing: asyncio.Task | None = None
 
     async def __aenter__(self):
         try:
-            for server in self.lines.values():
+            for server in (*self.lines.values(), *self.brokers):
                 await server.start()
                 self._started.append(server)
             self._control = await serve(self.plant)
