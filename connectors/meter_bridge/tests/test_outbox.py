@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 
+from conftest import until
+
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.store import Poll
 
@@ -32,19 +34,25 @@ async def test_each_returns_only_when_its_own_poll_is_on_the_disk(outbox):
 
 
 async def test_what_a_cancelled_keeper_took_along_is_kept_by_the_next(outbox):
-    insist, gate = outbox.insist, asyncio.Event()
+    insist, taken, gates = outbox.insist, [], [asyncio.Event() for _ in range(3)]
 
     async def slow(method, polls):
-        await gate.wait()
+        taken.append([poll.serial for poll in polls])
+        await gates[len(taken) - 1].wait()
         return await insist(method, polls)
 
     outbox.insist = slow
-    tasks = [asyncio.create_task(outbox.keep(Poll(f"M{n}", 5, "1"))) for n in (1, 2)]
+    polls = [Poll(f"M{n}", 5, "1") for n in range(3)]
+    first, second, third = [asyncio.create_task(outbox.keep(poll)) for poll in polls]
     await asyncio.sleep(0)
-    tasks[0].cancel()
-    gate.set()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert tasks[0].cancelled()
+    gates[0].set()
+    await first
+    await until(lambda: len(taken) == 2)
+    assert taken[1] == ["M1", "M2"], "the second takes the third's along"
+    second.cancel()
+    gates[2].set()
+    await third
+    assert second.cancelled()
     assert "M2" in await outbox.run(CommandStore.last_times)
 
 

@@ -199,12 +199,15 @@ def blocks_of_the_living(dead, seconds):
     return on_virtual_clock(scenario)
 
 
-@pytest.mark.parametrize("minutes", [10, 60])
-def test_one_dead_meter_of_32_costs_the_others_under_five_percent(minutes):
-    """Against the same line with 31 meters and one that answers in no time at all."""
+@pytest.mark.parametrize(("minutes", "share"), [(10, 0.97), (60, 0.985)])
+def test_one_dead_meter_of_32_costs_the_others_under_five_percent(minutes, share):
+    """Against the same line with 31 meters and one that answers in no time at all.
+
+    Back-off and the patience of probes together are better than asked for.
+    """
     got = blocks_of_the_living({1}, minutes * 60)
     possible = minutes * 60 / CountedLine.BLOCK
-    assert sum(got) >= 0.95 * possible
+    assert sum(got) >= share * possible
     assert max(got) - min(got) <= 6, "and all of them alike"
 
 
