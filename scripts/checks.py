@@ -99,7 +99,8 @@ def _rating():
 
 
 def _bridge():
-    return _pytest("bridge", BRIDGE_VENV / "bin/python", ["tests"], cwd=BRIDGE)
+    python, broker = BRIDGE_VENV / "bin/python", str(system.MOSQUITTO)
+    return _pytest("bridge", python, ["tests"], cwd=BRIDGE, MOSQUITTO=broker)
 
 
 def _addon():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from meter_bridge.store import Store
+from meter_bridge.store import Poll, Store
 
 # a batch put aside until later than this was put aside by a clock that was wrong
 ASIDE_AT_MOST_S = 3600
@@ -211,13 +211,20 @@ class BatchStore(Store):
         rows = self._db.execute(query, (limit,)).fetchall()
         return [{**dict(row), "body": json.loads(row["body"])} for row in rows]
 
+    def revive(self, letter_id: int, polls: Iterable[Poll]) -> None:
+        """Keep what a dead letter turned out to say, in its place."""
+        with self._transaction():
+            for poll in polls:
+                self._poll(poll)
+            self._db.execute("DELETE FROM dead_letter WHERE id = ?", (letter_id,))
+
     def retry(self, ids: Iterable[int] | None = None) -> int:
-        """Put dead letters (all when ``ids`` is None) back into the outbox, behind
-        what waits there. Returns how many."""
-        query, marks = "SELECT id, kind, body FROM dead_letter", ()
+        """Put rows that the ERP rejected (all when ``ids`` is None) back into the
+        outbox, behind what waits there. Returns how many."""
+        query, marks = "SELECT id, kind, body FROM dead_letter WHERE kind <> 'mqtt'", ()
         if ids is not None:
             marks = tuple(ids)
-            query += f" WHERE id IN ({','.join('?' * len(marks))})"
+            query += f" AND id IN ({','.join('?' * len(marks))})"
         with self._transaction():
             rows = self._db.execute(f"{query} ORDER BY id", marks).fetchall()
             for row in rows:

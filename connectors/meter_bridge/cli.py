@@ -14,6 +14,7 @@ from meter_bridge.cli_common import ConfigOption, console, fail, load
 from meter_bridge.cli_outbox import dead_letter, status
 from meter_bridge.erp import ErpClient, ErpError
 from meter_bridge.meter_list import placed
+from meter_bridge.mqtt import checking
 from meter_bridge.outbox import AlreadyRunning
 from meter_bridge.transport import BusError
 from meter_bridge.wire import live
@@ -72,6 +73,10 @@ async def _check(settings: config.Config) -> bool:
                 good = False
                 console.print(f"{place}: {error}", style="red")
         bus.close()
+    for broker in settings.brokers:
+        async for text, well in checking.check(broker):
+            good = good and well
+            console.print(text, style=None if well else "red", markup=False)
     return good
 
 

@@ -17,6 +17,7 @@ from meter_bridge.cli_common import ConfigOption, console, fail, load, moment, s
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.config import Config
 from meter_bridge.meter_list import KEPT, placed
+from meter_bridge.mqtt import again
 
 dead_letter = typer.Typer(no_args_is_help=True, help="Rows that the ERP rejected.")
 FILE = Path("bridge.toml")
@@ -86,17 +87,22 @@ def dead_letter_retry(
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     config_file: ConfigOption = FILE,
 ) -> None:
-    """Put rows back into the outbox: they are sent again, also by a running bridge."""
+    """Put rows back into the outbox: they are sent again, also by a running bridge.
+
+    Messages of a broker are decoded anew, by the configuration as it is now.
+    """
     if bool(ids) == every:
         fail("say which ones by their number, or --all", 2)
-    store = store_of(load(config_file), read_only=False)
+    settings = load(config_file)
+    store = store_of(settings, read_only=False)
     try:
         count = store.retry(None if every else ids)
+        count += again.retry(store, settings.brokers, None if every else ids)
     except sqlite3.Error as error:
         fail(error)
     console.print(f"{count} rows are in the outbox again")
     if ids and count < len(set(ids)):
-        fail(f"{len(set(ids)) - count} of the numbers are no dead letters")
+        fail(f"{len(set(ids)) - count} of the numbers are still, or no, dead letters")
 
 
 @dead_letter.command("export")

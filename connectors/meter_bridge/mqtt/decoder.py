@@ -99,6 +99,11 @@ class Decoder:
         """Whether a meter is heard on ``topic``."""
         return bool(self._groups(topic))
 
+    def meters(self, topic: str) -> list[MqttMeter]:
+        """The meters that are heard on ``topic``."""
+        found = [group.by_device.values() for group in self._groups(topic)]
+        return [meter for lists in found for meters in lists for meter in meters]
+
     def _groups(self, topic: str) -> list[_Group]:
         found = list(self._exact.get(topic, {}).values())
         for pattern, groups in self._wild.items():
