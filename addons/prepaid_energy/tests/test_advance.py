@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import new_test_user, tagged
 
-from . import test_topup, test_wallet_operations
+from . import test_proof, test_topup, test_wallet_operations
 from .common import flat_version
 from .test_billing import BillingCase
 
@@ -398,6 +398,25 @@ class TestOnlineWithAdvances(test_topup.TestOnline):
         invoice = payment.reconciled_invoice_ids
         self.assertEqual(invoice.amount_total, payment.amount)
         self.assertEqual(invoice.payment_state, "paid")
+
+
+@tagged("post_install", "-at_install")
+class TestHistoriesWithAdvances(test_proof.TestHistories):
+    """Random histories where tax is due on top-ups: proof and advances are right."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        tax_at_topup(cls.company, 19)
+
+    def _check(self, seed):  # pylint: disable=missing-return
+        super()._check(seed)
+        Advance = self.env["energy.advance"]
+        for wallet in self.wallets:
+            advances = Advance.search([("wallet_id", "=", wallet.id)])
+            still = sum(Decimal(repr(advance.amount_open)) for advance in advances)
+            owed = max(Advance._position(wallet), Decimal(0))
+            self.assertLessEqual(still, owed, f"seed {seed}: {self.done[-12:]}")
 
 
 @tagged("post_install", "-at_install")
