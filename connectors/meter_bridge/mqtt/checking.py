@@ -12,12 +12,12 @@ CONNECT_S, LISTEN_S = 10.0, 5.0
 
 
 async def check(
-    broker: Broker, listen_s: float = LISTEN_S
+    broker: Broker, listen_s: float | None = None
 ) -> AsyncIterator[tuple[str, bool]]:
     """Sentences about the broker and each meter, and whether all is well.
 
     Connects under a name of its own, beside a bridge that runs; asks the meters that
-    can be asked, and listens for ``listen_s`` seconds. A meter that cannot be asked
+    can be asked, and listens for ``listen_s`` seconds (``LISTEN_S``). A meter that cannot be asked
     and says nothing meanwhile is not at fault.
     """
     client_id = f"{broker.client_id}-check"
@@ -36,7 +36,9 @@ async def check(
             yield f"{broker.name}: {connection.down}", False
             return
         yield f"{broker.name}: the broker takes the bridge", True
-        heard = await _listen(broker, connection, decoder, client_id, listen_s)
+        heard = await _listen(
+            broker, connection, decoder, client_id, listen_s or LISTEN_S
+        )
         for topic in connection.refused:
             yield f"{broker.name}: the broker refuses {topic}", False
         for meter in broker.meters:

@@ -6,7 +6,6 @@ be old. Energies come in Wh, powers in W, ``ts`` in epoch seconds UTC.
 """
 
 import json
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -47,7 +46,7 @@ TELEMETRY = {
 Component = Annotated[str, Field(pattern=r"^(em|em1|pm1|switch):\d+$")]
 
 
-def news(document: Any) -> Mapping[str, Any]:
+def news(document: Any) -> dict[str, Any]:
     """The components of a notification or of an answer; empty for other messages.
 
     Raises :class:`values.DecodeError` when it is no object.
@@ -55,29 +54,29 @@ def news(document: Any) -> Mapping[str, Any]:
     document = values.mapping(document)
     if document.get("method") in ("NotifyStatus", "NotifyFullStatus"):
         return values.mapping(document.get("params"), "params")
-    if "result" in document and isinstance(document["result"], Mapping):
+    if "result" in document and isinstance(document["result"], dict):
         return document["result"]
     return {}
 
 
-def overlay(status: dict, update: Mapping[str, Any]) -> dict:
+def overlay(status: dict, update: dict[str, Any]) -> dict:
     """``status`` with ``update`` laid over it, objects inside it too."""
     merged = dict(status)
     for key, value in update.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             before = merged.get(key)
             value = overlay(before if isinstance(before, dict) else {}, value)
         merged[key] = value
     return merged
 
 
-def moment(update: Mapping[str, Any]) -> int | None:
+def moment(update: dict[str, Any]) -> int | None:
     """Epoch seconds of an update; None while the device does not know the time."""
     stamp = update.get("ts") or follow(update, ("sys", "unixtime"))
     return None if stamp is None else values.seconds(stamp)
 
 
-def read(update: Mapping, status: dict, component: str, relay: str) -> Report:
+def read(update: dict, status: dict, component: str, relay: str) -> Report:
     """What ``update`` says of ``component`` (``em:0``) and its ``relay``
     (``switch:0``, or empty); raises :class:`values.DecodeError`."""
     kind, _, index = component.partition(":")
@@ -92,7 +91,7 @@ def read(update: Mapping, status: dict, component: str, relay: str) -> Report:
             if value is not None:
                 report.telemetry[name] = values.quantity(value, scale)
     state = update.get(relay) if relay else None
-    if isinstance(state, Mapping):
+    if isinstance(state, dict):
         report.relay = values.on_off(state.get("output"), on=True, off=False)
         if "errors" in state:
             errors = state["errors"]

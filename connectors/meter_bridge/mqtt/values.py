@@ -1,7 +1,6 @@
 """What JSON says, as exact decimals and whole seconds: the part all formats share."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -33,9 +32,9 @@ def parse_json(payload: bytes) -> Any:
         raise DecodeError(f"not JSON: {error}") from error
 
 
-def mapping(value: Any, name: str = "the message") -> Mapping[str, Any]:
+def mapping(value: Any, name: str = "the message") -> dict[str, Any]:
     """``value`` if it is an object; raises :class:`DecodeError`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise DecodeError(f"{name} is not an object")
     return value
 

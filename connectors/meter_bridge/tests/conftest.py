@@ -13,6 +13,8 @@ from meter_bridge.outbox import Outbox
 from meter_bridge.simulator.config import PlantConfig
 from meter_bridge.simulator.running import RunningPlant
 
+pytest_plugins = ["mqtt_tools"]
+
 
 async def until(condition, seconds=15.0, what=""):
     """Wait until ``condition()`` is true and return its value."""

@@ -11,9 +11,21 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
 
 from meter_bridge import config as bridge_config
+from meter_bridge.mqtt import connection
+
+
+@pytest.fixture
+def broker(tmp_path, monkeypatch):
+    """A running mosquitto, to which bridges come back quickly."""
+    monkeypatch.setattr(connection, "RECONNECT_S", (0.2, 0.2))
+    server = Broker(tmp_path / "broker")
+    server.start()
+    yield server
+    server.kill()
 
 
 def free_port():
@@ -86,17 +98,17 @@ class Publisher:
             if topics
             else self._up.set()
         )
-        client.reconnect_delay_set(1, 1)
+        client.reconnect_delay_set(0.2, 0.2)
         client.connect("127.0.0.1", port)
         client.loop_start()
         assert self._up.wait(10)
         self._client = client
 
-    def publish(self, topic, payload, qos=1):
+    def publish(self, topic, payload, qos=1, retain=False):
         """Publish; the returned info can be waited for."""
         if not isinstance(payload, str | bytes):
             payload = json.dumps(payload)
-        return self._client.publish(topic, payload, qos)
+        return self._client.publish(topic, payload, qos, retain)
 
     def settle(self, infos):
         """Wait until the broker has all of these."""

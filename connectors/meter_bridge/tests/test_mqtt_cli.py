@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from conftest import toml_of
-from mqtt_tools import PLAIN, Broker, Publisher, energy, settings
+from mqtt_tools import PLAIN, Publisher, energy, settings
 from typer.testing import CliRunner
 
 from meter_bridge import config
@@ -15,15 +15,6 @@ from meter_bridge.commands_store import CommandStore
 from meter_bridge.mqtt import checking
 
 T0 = 1_780_000_000
-
-
-@pytest.fixture
-def broker(tmp_path):
-    """A running mosquitto."""
-    server = Broker(tmp_path / "broker")
-    server.start()
-    yield server
-    server.kill()
 
 
 def run(tmp_path, words, data):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import plant_config, running_bridge, until
-from mqtt_tools import Broker, Publisher, mqtt_config
+from mqtt_tools import Publisher, mqtt_config
 from test_switching import seed
 
 from meter_bridge.simulator.mqtt_devices import APPLICATION
@@ -29,20 +29,11 @@ METERS = [
         "register": {"path": "$.energy", "unit": "Wh"},
         "relay": {"path": "$.relay"},
         "downlink": {"f_port": 2, "open": "00", "closed": "01"},
-        "verify_for": 5,
+        "verify_for": 2.5,
     },
 ]
 KINDS = {"S": "shelly", "T": "tasmota", "L": "chirpstack"}
 TOPICS = {"S": "shellyplus1pm-aa", "T": "plug", "L": EUI}
-
-
-@pytest.fixture
-def broker(tmp_path):
-    """A running mosquitto."""
-    server = Broker(tmp_path / "broker")
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

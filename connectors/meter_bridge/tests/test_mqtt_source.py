@@ -12,7 +12,6 @@ import pytest
 from conftest import running_bridge, until
 from mqtt_tools import (
     PLAIN,
-    Broker,
     Publisher,
     energy,
     mqtt_config,
@@ -25,15 +24,6 @@ from meter_bridge.mqtt import connection as connection_module
 from meter_bridge.store import Store
 
 T0 = 1_780_000_000
-
-
-@pytest.fixture
-def broker(tmp_path):
-    """A running mosquitto."""
-    server = Broker(tmp_path / "broker")
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
@@ -72,9 +62,21 @@ async def test_what_came_while_the_bridge_was_away_waits_in_the_broker(
     config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
     async with running_bridge(config) as bridge:
         await until(lambda: connected(bridge))
-    await published(device, numbered("A", range(2000)))
+    await published(device, numbered("A", range(700)))
     async with running_bridge(config):
-        await until(lambda: len(erp.rows) == 2000)
+        await until(lambda: len(erp.rows) == 700)
+
+
+async def test_retained_messages_are_of_any_age_and_do_not_count(
+    broker, device, erp, tmp_path
+):
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    old = device.publish("m/A", {"t": T0, "e": 1}, retain=True)
+    await asyncio.to_thread(device.settle, [old])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        await published(device, numbered("A", [2]))
+        await until(lambda: erp.registers("A") == ["2"])
 
 
 async def test_undecodable_messages_are_kept_with_topic_and_reason(
@@ -247,10 +249,11 @@ async def test_kill_9_around_the_commit(broker, device, tmp_path, point, kept):
     before = outbox_readings(tmp_path / "s")
     assert (len(before) > 0) == bool(kept)
     again = spawn(data)
-    await until(lambda: len(outbox_readings(tmp_path / "s")) >= 40)
+    await published(device, numbered("A", [40]))  # behind all that is repeated
+    await until(lambda: ("A", T0 + 40) in outbox_readings(tmp_path / "s"))
     again.terminate()
     await asyncio.to_thread(again.wait, 20)
-    assert sorted(outbox_readings(tmp_path / "s")) == [("A", T0 + n) for n in range(40)]
+    assert sorted(outbox_readings(tmp_path / "s")) == [("A", T0 + n) for n in range(41)]
 
 
 def _args(data):
