@@ -204,7 +204,7 @@ def metrics_of(what):
     ]
 
 
-# a bridge that kills itself at a given point of its second commit
+# a bridge that kills itself before it commits, or before it acknowledges anything
 BRIDGE = """
 import asyncio, json, os, signal, sys
 from meter_bridge import app, config
@@ -214,8 +214,13 @@ settings, point = json.loads(sys.argv[1]), sys.argv[2]
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if point == "before_commit":
     Store.add_polls = die
+held = []
+def hold(_self, messages):
+    held.extend(messages)
+    if len(held) >= 20:
+        die()
 if point == "before_ack":
-    Connection.acknowledge = die
+    Connection.acknowledge = hold
 print("up", flush=True)
 asyncio.run(app.run(config.from_dict(settings)))
 """
