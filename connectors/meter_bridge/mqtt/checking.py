@@ -11,14 +11,12 @@ from meter_bridge.mqtt.settings import Broker
 CONNECT_S, LISTEN_S = 10.0, 5.0
 
 
-async def check(
-    broker: Broker, listen_s: float | None = None
-) -> AsyncIterator[tuple[str, bool]]:
+async def check(broker: Broker) -> AsyncIterator[tuple[str, bool]]:
     """Sentences about the broker and each meter, and whether all is well.
 
     Connects under a name of its own, beside a bridge that runs; asks the meters that
-    can be asked, and listens for ``listen_s`` seconds (``LISTEN_S``). A meter that cannot be asked
-    and says nothing meanwhile is not at fault.
+    can be asked, and listens for ``LISTEN_S`` seconds. A meter that cannot be asked and
+    says nothing meanwhile is not at fault.
     """
     client_id = f"{broker.client_id}-check"
     decoder = Decoder(broker.meters, client_id, 0)
@@ -36,9 +34,7 @@ async def check(
             yield f"{broker.name}: {connection.down}", False
             return
         yield f"{broker.name}: the broker takes the bridge", True
-        heard = await _listen(
-            broker, connection, decoder, client_id, listen_s or LISTEN_S
-        )
+        heard = await _listen(broker, connection, decoder, client_id)
         for topic in connection.refused:
             yield f"{broker.name}: the broker refuses {topic}", False
         for meter in broker.meters:
@@ -57,7 +53,7 @@ async def _until(condition, seconds: float) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def _listen(broker, connection, decoder, client_id, seconds) -> dict[str, str]:
+async def _listen(broker, connection, decoder, client_id) -> dict[str, str]:
     """What was heard, by serial."""
     heard: dict[str, str] = {}
 
@@ -72,6 +68,6 @@ async def _listen(broker, connection, decoder, client_id, seconds) -> dict[str, 
 
     for meter in broker.meters:
         for outgoing in meter.ask(client_id):
-            connection.send(outgoing, seconds)
-    await _until(all_heard, seconds)
+            connection.send(outgoing, LISTEN_S)
+    await _until(all_heard, LISTEN_S)
     return heard
