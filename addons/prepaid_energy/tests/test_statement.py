@@ -350,12 +350,27 @@ class TestStatementHttp(HttpCase):
         self.assertIn("attachment", book.headers["Content-Disposition"])
         text = self.url_open(self.url(self.wallet, "csv"))
         self.assertIn("12.34", text.content.decode("utf-8-sig"))
-        pdf = self.url_open(self.url(self.wallet, "pdf"), timeout=60)
-        self.assertEqual(pdf.status_code, 200)
-        if pdf.headers["Content-Type"] == "application/pdf":
-            self.assertTrue(pdf.content.startswith(b"%PDF"))
-        else:
-            self.assertIn("12.34", pdf.text)
+
+    def test_the_pdf_or_the_page_to_print(self):
+        Report = type(self.env["ir.actions.report"])
+        self.patch(Report, "get_wkhtmltopdf_state", lambda _self: "install")
+        page = self.url_open(self.url(self.wallet, "pdf"))
+        self.assertEqual(page.status_code, 200)
+        self.assertIn("12.34", page.text)
+        self.patch(Report, "get_wkhtmltopdf_state", lambda _self: "ok")
+        asked = []
+
+        def render(_self, name, ids, data=None):
+            asked.append((name, ids, data["date_to"]))
+            return b"%PDF-1.4", "pdf"
+
+        self.patch(Report, "_render_qweb_pdf", render)
+        pdf = self.url_open(self.url(self.wallet, "pdf") + "?month=2020-02")
+        self.assertEqual(pdf.content, b"%PDF-1.4")
+        self.assertEqual(pdf.headers["Content-Type"], "application/pdf")
+        self.assertIn("2020-02.pdf", pdf.headers["Content-Disposition"])
+        name = "prepaid_energy.report_wallet_statement"
+        self.assertEqual(asked, [(name, self.wallet.ids, "2020-02-29")])
 
     def test_months(self):
         page = self.url_open(self.url(self.wallet) + "?month=2020-01")
