@@ -14,7 +14,11 @@ SELECT count(*), count(DISTINCT (reading.meter_id, reading.at))
   FROM energy_reading reading
 """
 ACCEPTED = "SELECT sum(accepted) FROM energy_batch"
-HELD = "SELECT count(*) FROM energy_reading_review WHERE verdict = 'held'"
+# Without the two meters that test_chain feeds by hand, ahead of what the plant shows.
+HELD = """
+SELECT count(*) FROM energy_reading_review
+ WHERE verdict = 'held' AND meter_serial NOT IN ('PE-T5', 'PE-T5B')
+"""
 
 
 def outbox(system, query):
