@@ -148,10 +148,12 @@ class Connection:
             log.error("subscription_refused", topics=refused, reason=str(reasons[0]))
 
     def _on_connect_fail(self, _client, _userdata) -> None:
-        self._lost("cannot be reached")
+        tls = ", or its certificate does not hold" if self._broker.tls else ""
+        self._lost(f"cannot be reached{tls}")
 
     def _on_disconnect(self, _client, _userdata, _flags, reason, _properties) -> None:
-        self._lost(f"connection lost: {reason}")
+        refused = self.down.startswith("refused")  # that is why it is lost
+        self._lost(self.down if refused else f"connection lost: {reason}")
 
     def _lost(self, why: str) -> None:
         """What waits can no longer be acknowledged, it is still to be kept."""

@@ -47,12 +47,12 @@ def mosquitto_program():
 class Broker:
     """mosquitto on a port of its own, which forgets nothing when it is killed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         self.folder, self.port = Path(folder), free_port()
         self.folder.mkdir()
         lines = [
             f"listener {self.port} 127.0.0.1",
-            "allow_anonymous true",
+            *(more or ("allow_anonymous true",)),
             "persistence true",
             f"persistence_location {self.folder}/",
             "autosave_on_changes true",

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from conftest import toml_of
-from mqtt_tools import PLAIN, Publisher, energy, settings
+from mqtt_tools import PLAIN, Broker, Publisher, energy, settings
 from typer.testing import CliRunner
 
 from meter_bridge import config
@@ -100,3 +100,12 @@ def make(folder):
     """Create ``folder``."""
     folder.mkdir()
     return folder
+
+
+def test_check_says_that_the_broker_refuses(erp_url, tmp_path):
+    server = Broker(tmp_path / "broker", "allow_anonymous false")
+    server.start()
+    data = settings(server.port, erp_url, tmp_path / "s", [energy("J")])
+    result = run(tmp_path, ["check"], data)
+    server.kill()
+    assert "hall: refused: Not authorized" in result.stdout
