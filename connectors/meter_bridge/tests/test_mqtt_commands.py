@@ -212,3 +212,33 @@ async def test_a_generic_switch_is_told_by_its_template(
         device.publish("acme/d7/state", {"kwh": 1, "sw": 0})
         assert (await until(lambda: erp.outcome(91)))["outcome"] == "verified"
     device.stop()
+
+
+async def test_in_a_share_group_the_master_alone_switches_and_tells(
+    broker, plant, erp, tmp_path, relay_command
+):
+    """Readings are divided; relay states reach the master whoever gets them."""
+    erp.lease_s = 10
+    configs = [
+        mqtt_config(
+            broker.port,
+            erp.url,
+            tmp_path / name,
+            METERS,
+            {"client_id": name, "share": "plant"},
+            fleet={"instance": name},
+        )
+        for name in ("one", "two")
+    ]
+    async with running_bridge(configs[0]) as one, running_bridge(configs[1]) as two:
+        await until(lambda: {serial for serial, _ in erp.rows} >= set(KINDS))
+        await until(lambda: one.lease.may_switch or two.lease.may_switch)
+        for number, serial in enumerate(("S", "T"), 1):
+            erp.commands = [relay_command(number, serial, "open")]
+            result = await until(lambda number=number: erp.outcome(number))
+            assert (result["outcome"], result["observed"]) == ("verified", "open")
+        count = len(erp.rows)
+        await until(lambda: len(erp.rows) > count + 5)
+    assert (writes(plant, "S"), writes(plant, "T")) == (["open"], ["open"])
+    told = sorted((event["meter_serial"], event["kind"]) for event in erp.events)
+    assert told == [("S", "relay_opened"), ("T", "relay_opened")]
