@@ -12,8 +12,9 @@ import resource
 import time
 from datetime import date, datetime, timedelta
 
-from odoo.addons.prepaid_energy.billing import Claims, TenantInvoices
 from odoo.tools import SQL
+
+from odoo.addons.prepaid_energy.billing import Claims, TenantInvoices
 
 TENANTS, BATCH, DAYS = values["tenants"], values["batch"], values["days"]
 BEGIN = date(2026, 1, 1)
@@ -49,8 +50,10 @@ SELECT point.id, wallet.id, point.company_id, wallet.currency_id, point.tariff_i
        part.quantity * price.price * 1.19, 0, true
   FROM energy_service_point point JOIN energy_wallet wallet ON wallet.id = wallet_id
  CROSS JOIN generate_series(%(begin)s, %(until)s, interval '1 day') day
- CROSS JOIN (VALUES ('energy', NULL, 'peak', 1, 0.31), ('energy', NULL, 'peak', 2, 0.35),
-                    ('energy', NULL, 'night', 1, 0.21), ('energy', NULL, 'night', 2, 0.25),
+ CROSS JOIN (VALUES ('energy', NULL, 'peak', 1, 0.31),
+                    ('energy', NULL, 'peak', 2, 0.35),
+                    ('energy', NULL, 'night', 1, 0.21),
+                    ('energy', NULL, 'night', 2, 0.25),
                     ('fixed', 'Meter', NULL, NULL, 0.2))
        price(kind, charge, band, tier, price)
  CROSS JOIN LATERAL (SELECT CASE price.kind WHEN 'fixed' THEN 1

@@ -20,14 +20,17 @@ OTHER = """
 entry.kind IN ('fee', 'correction') AND entry.service_point_id IS NULL AND NOT EXISTS
     (SELECT FROM energy_bill_entry_rel rel WHERE rel.entry_id = entry.id)
 """
+# One look into a partial index a wallet, so that the next batch of a long run is found
+# without reading what all the others have used.
 DUE = f"""
-SELECT wallet_id FROM energy_usage
- WHERE (unbilled OR open) AND wallet_id IS NOT NULL AND company_id = %(company)s
-   AND day <= %(until)s
- UNION
-SELECT entry.wallet_id FROM energy_wallet_entry entry
- WHERE {OTHER} AND entry.company_id = %(company)s AND entry.at < %(end)s
- ORDER BY 1
+SELECT wallet.id FROM energy_wallet wallet
+ WHERE wallet.company_id = %(company)s AND wallet.id > %(after)s AND COALESCE(
+       (SELECT true FROM energy_usage usage
+         WHERE (usage.unbilled OR usage.open) AND usage.wallet_id = wallet.id
+           AND usage.company_id = %(company)s AND usage.day <= %(until)s LIMIT 1),
+       (SELECT true FROM energy_wallet_entry entry
+         WHERE {OTHER} AND entry.wallet_id = wallet.id AND entry.at < %(end)s LIMIT 1))
+ ORDER BY wallet.id LIMIT %(limit)s
 """
 USAGE = """
 WITH due AS MATERIALIZED (
@@ -109,6 +112,10 @@ class Claims:
         self.fees = defaultdict(list)
         self.env.flush_all()
         self._claim_usage(wallets.ids, until)
+        # of all items, so that the points are read at once
+        self.point_ids = tuple(
+            {item.point_id for items in self.items.values() for item in items}
+        )
         for wallet_id, entry_id, name, kind, total in self.env.execute_query(
             SQL(ENTRIES, wallets.ids, end)
         ):
@@ -140,13 +147,16 @@ class Claims:
         return min(item.first for item in items), max(item.last for item in items)
 
 
-def due_wallets(env, company, until, end):
+def due_wallets(env, company, until, end, after=0, limit=None):
     """The ids of wallets with anything to bill, in order.
 
     :param recordset company: ``res.company``.
     :param date until: the last local day.
     :param datetime end: naive UTC; fees before it.
+    :param int after: only wallets with a higher id.
+    :param int limit: not more than these; None: all.
     """
     env.flush_all()
-    found = env.execute_query(SQL(DUE, company=company.id, until=until, end=end))
+    values = {"company": company.id, "until": until, "end": end}
+    found = env.execute_query(SQL(DUE, **values, after=after, limit=limit))
     return [row[0] for row in found]

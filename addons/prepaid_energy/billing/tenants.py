@@ -154,6 +154,7 @@ class TenantInvoices:
     def _point_name(self, point_id):
         if point_id not in self.points:
             point = self.env["energy.service.point"].browse(point_id)
+            point = point.with_prefetch(self.claims.point_ids)
             meter = point.meter_id.serial
             self.points[point_id] = f"{point.name} ({meter})" if meter else point.name
         return self.points[point_id]

@@ -66,39 +66,60 @@ class EnergyBill(models.Model):
         for maker, group in ((TenantInvoices, wallets - lines), (LineEntries, lines)):
             if group:
                 claims = Claims(group, until, end)
-                for wallet, move, billed in maker(claims, group, date).make():
-                    bills |= self._record(claims, wallet, move, billed, until, billing)
+                made = maker(claims, group, date).make()
+                bills += self._record(claims, made, until, billing)
         self.env["energy.billing"].invalidate_model(["bill_ids", "bill_count"])
         return bills
 
-    def _record(self, claims, wallet, move, billed, until, billing):
-        """Write a bill by SQL: the ORM would round the exact amount."""
-        first, _last = claims.days(wallet.id)
-        values = {
-            "wallet_id": wallet.id,
-            "company_id": wallet.company_id.id,
-            "currency_id": wallet.currency_id.id,
-            "billing_id": billing.id if billing else None,
-            "date_from": first,
-            "date_to": until,
-            "move_id": move.id or None,
-            "amount_exact": claims.exact(wallet.id),
-            "amount_billed": billed,
-        }
-        bill_id = self.env.execute_query(
-            SQL(
-                "INSERT INTO energy_bill (%s) VALUES %s RETURNING id",
-                SQL(", ").join(map(SQL.identifier, values)),
-                tuple(values.values()),
+    def _record(self, claims, made, until, billing):
+        """Write the bills by SQL: the ORM would round the exact amounts.
+
+        :param list made: (wallet, ``account.move`` or an empty one, amount billed as
+            Decimal).
+        """
+        if not made:
+            return self.browse()
+        rows = [
+            (
+                wallet.id,
+                wallet.company_id.id,
+                wallet.currency_id.id,
+                billing.id if billing else None,
+                claims.days(wallet.id)[0],
+                until,
+                move.id or None,
+                claims.exact(wallet.id),
+                billed,
             )
-        )[0][0]
-        entries = [fee.entry_id for fee in claims.fees[wallet.id]]
-        self.env.cr.execute(
-            SQL(
-                "INSERT INTO energy_bill_entry_rel (bill_id, entry_id) "
-                "SELECT %s, unnest(%s::int[])",
-                bill_id,
-                entries,
+            for wallet, move, billed in made
+        ]
+        bill_ids = dict(
+            self.env.execute_query(
+                SQL(
+                    "INSERT INTO energy_bill (wallet_id, company_id, currency_id, "
+                    "billing_id, date_from, date_to, move_id, amount_exact, "
+                    "amount_billed) VALUES %s RETURNING wallet_id, id",
+                    SQL(", ").join(rows),
+                )
             )
         )
-        return self.browse(bill_id)
+        self._record_entries(claims, bill_ids)
+        return self.browse(bill_ids.values())
+
+    def _record_entries(self, claims, bill_ids):
+        """Note on which bill each fee is.
+
+        :param dict bill_ids: by wallet id.
+        """
+        fees = [
+            (bill_id, fee.entry_id)
+            for wallet_id, bill_id in bill_ids.items()
+            for fee in claims.fees[wallet_id]
+        ]
+        if fees:
+            self.env.cr.execute(
+                SQL(
+                    "INSERT INTO energy_bill_entry_rel (bill_id, entry_id) VALUES %s",
+                    SQL(", ").join(fees),
+                )
+            )

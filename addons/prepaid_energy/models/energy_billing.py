@@ -1,12 +1,17 @@
+import logging
 from datetime import timedelta
+
+from psycopg2 import OperationalError
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from ..billing import due_wallets
 from .clock import day_begin
 from .patience import patiently
 
+_logger = logging.getLogger(__name__)
 BATCH = 100  # wallets a transaction
 
 
@@ -138,10 +143,16 @@ class EnergyBilling(models.Model):
         tz = self.company_id.partner_id.tz or "UTC"
         return day_begin(self.date_to + timedelta(days=1), tz)
 
-    def _due(self):
-        """The wallets that are still to be billed, by id."""
-        found = due_wallets(self.env, self.company_id, self.date_to, self._end())
-        return [wallet_id for wallet_id in found if wallet_id > self.last_wallet]
+    def _due(self, limit=None):
+        """The ids of the next wallets that are still to be billed, in order."""
+        return due_wallets(
+            self.env,
+            self.company_id,
+            self.date_to,
+            self._end(),
+            after=self.last_wallet,
+            limit=limit,
+        )
 
     @api.model
     def _cron_run(self):
@@ -151,11 +162,15 @@ class EnergyBilling(models.Model):
                 return
 
     def _work(self):
-        """Bill batch after batch; whether the run is done."""
+        """Bill batch after batch; whether the run is done.
+
+        Each batch is committed, so that the run's form shows how far it is.
+        """
         while True:
-            patiently(self.env, self._work_batch)
-            remaining = self.wallet_total - self.wallet_done
-            left = self.env["ir.cron"]._commit_progress(1, remaining=max(remaining, 0))
+            seen = patiently(self.env, self._work_batch)
+            # at least one is left until the last batch has found nothing
+            remaining = max(self.wallet_total - self.wallet_done, self.state != "done")
+            left = self.env["ir.cron"]._commit_progress(seen, remaining=int(remaining))
             if self.state == "done" or not left:
                 return self.state == "done"
 
@@ -163,17 +178,25 @@ class EnergyBilling(models.Model):
         """Bill the next wallets in this transaction.
 
         A wallet that cannot be billed is left out with its reason, the others go on.
+
+        :return: how many wallets were looked at.
+        :raise psycopg2.errors.SerializationFailure: another process did this batch.
         """
-        ids = self._due()[:size]
+        self._lock()
+        if self.state != "running":  # another process has finished it
+            return 0
+        ids = self._due(size)
         if not ids:
             self.state = "done"
-            return
+            return 0
         wallets = self.env["energy.wallet"].browse(ids)
         problems = []
         try:
             with self.env.cr.savepoint():
                 bills = self._bill(wallets)
-        except UserError:
+        except OperationalError:  # lost a race: the whole batch begins anew
+            raise
+        except Exception:
             bills, problems = self._bill_each(wallets)
         if self.send_mail:
             self._queue_mail(bills.move_id.filtered("energy_wallet_id"))
@@ -184,6 +207,17 @@ class EnergyBilling(models.Model):
                 "problem": "\n".join([self.problem or "", *problems]).strip() or False,
             }
         )
+        return len(wallets)
+
+    def _lock(self):
+        """Wait for another process that works on this run, and give way to it.
+
+        Who waited sees an old snapshot; PostgreSQL says so by an error.
+        """
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL("SELECT FROM energy_billing WHERE id = %s FOR UPDATE", self.id)
+        )
 
     def _bill(self, wallets):
         # sudo: who may start a run may bill all wallets of its company
@@ -192,12 +226,16 @@ class EnergyBilling(models.Model):
         return Bill._make(wallets, self.date_to, self._end(), self.date, self)
 
     def _bill_each(self, wallets):
+        """Bill one by one; (the bills, why each of the others has none)."""
         bills, problems = self.env["energy.bill"], []
         for wallet in wallets:
             try:
                 with self.env.cr.savepoint():
                     bills |= self._bill(wallet)
-            except UserError as error:
+            except OperationalError:
+                raise
+            except Exception as error:
+                _logger.warning("%s is not billed", wallet, exc_info=True)
                 problems.append(f"{wallet.reference} {wallet.name}: {error}")
         return bills, problems
 

@@ -57,7 +57,7 @@ class EnergyWalletEntry(models.Model):
     _wallet_at = models.Index("(wallet_id, at)")
     _point_day = models.Index("(service_point_id, day)")
     _billable = models.Index(
-        "(company_id, at) WHERE service_point_id IS NULL "
+        "(wallet_id, at) WHERE service_point_id IS NULL "
         "AND kind IN ('fee', 'correction')"
     )
 
