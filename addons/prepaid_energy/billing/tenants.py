@@ -41,7 +41,8 @@ class TenantInvoices:
         self.books = self.env["energy.books"]
         self.journal = self.books._sale_journal(self.company)
         self.product = self.company._energy_product()
-        self.account = self.product.product_tmpl_id.get_product_accounts()["income"]
+        accounts = self.product.product_tmpl_id.get_product_accounts()
+        self.account = accounts["income"] or self.journal.default_account_id
         self.levies = {}
         self.points = {}
         self.wallets = wallets.filtered(

@@ -103,16 +103,18 @@ class EnergyBooks(models.AbstractModel):
 
     @api.model
     def _sale_journal(self, company):
-        """The journal of the tenants' invoices.
+        """The journal of the tenants' invoices: a branch's own one, or its company's.
 
-        :raise UserError: the company has none.
+        :raise UserError: there is none.
         """
-        journal = self.env["account.journal"].search(
-            [("type", "=", "sale"), ("company_id", "=", company.id)], limit=1
+        Journal = self.env["account.journal"]
+        found = Journal.search(
+            [("type", "=", "sale"), *Journal._check_company_domain(company)]
         )
-        if not journal:
+        journals = found.filtered(lambda one: one.company_id == company) or found
+        if not journals:
             raise UserError(self.env._("%s has no sales journal.", company.name))
-        return journal
+        return journals[0]
 
     @api.model
     def _post(self, wallet, name, lines, date=None, **values):
@@ -134,6 +136,7 @@ class EnergyBooks(models.AbstractModel):
             .create(
                 {
                     "move_type": "entry",
+                    "company_id": company.id,  # the journal may be that of its parent
                     "journal_id": journal.id,
                     "date": date,
                     "ref": name,

@@ -116,13 +116,20 @@ class ResCompany(models.Model):
     def _energy_account(self, field):
         """One of the accounts of the energy books, made when it is used first.
 
+        A branch has its company's.
+
         :param str field: a key of :data:`ENERGY_ACCOUNTS`.
         """
         self.ensure_one()
         if not self[field]:
-            # sudo: whoever posts the first entry need not be able to make accounts
+            # sudo: whoever posts the first entry need not be able to make accounts, nor
+            # see the company of a branch
             company = self.sudo()
-            company[field] = company._new_energy_account(*self.ENERGY_ACCOUNTS[field])
+            company[field] = (
+                company.root_id._energy_account(field)
+                if company.parent_id
+                else company._new_energy_account(*self.ENERGY_ACCOUNTS[field])
+            )
         return self[field]
 
     def _energy_product(self):
@@ -143,9 +150,22 @@ class ResCompany(models.Model):
         return self.energy_product_id
 
     def _ensure_energy_prepayment_account(self):
-        """Create the prepayments liability account where a company has none yet."""
+        """Create the prepayments liability account where a company has none yet.
+
+        A branch has its company's, as it has its chart of accounts.
+        """
         for company in self:
-            if company.energy_prepayment_account_id or not company.chart_template:
+            if company.energy_prepayment_account_id:
+                continue
+            if company.parent_id:
+                # sudo: who works in a branch need not see the company
+                root = company.root_id.sudo()
+                root._ensure_energy_prepayment_account()
+                company.sudo().energy_prepayment_account_id = (
+                    root.energy_prepayment_account_id
+                )
+                continue
+            if not company.chart_template:
                 continue
             company.energy_prepayment_account_id = company._new_energy_account(
                 self.env._("Customer Energy Prepayments"),
@@ -170,22 +190,30 @@ class ResCompany(models.Model):
     def _energy_journal(self):
         """The company's journal of the energy ledger, made when it is used first.
 
+        A branch has its company's.
+
         :raise UserError: the company has no chart of accounts.
         """
         self.ensure_one()
         if not self.energy_journal_id:
-            if not self.chart_template:
-                raise UserError(
-                    self.env._("%s has no chart of accounts yet.", self.name)
-                )
-            # sudo: whoever posts the first entry need not be able to make journals
+            # sudo: whoever posts the first entry need not be able to make journals, nor
+            # see the company of a branch
             company = self.sudo()
-            company.energy_journal_id = company.env["account.journal"].create(
-                {
-                    "name": self.env._("Prepaid Energy"),
-                    "code": "PEN",
-                    "type": "general",
-                    "company_id": self.id,
-                }
+            company.energy_journal_id = (
+                company.root_id._energy_journal()
+                if company.parent_id
+                else company._new_energy_journal()
             )
         return self.energy_journal_id
+
+    def _new_energy_journal(self):
+        if not self.chart_template:
+            raise UserError(self.env._("%s has no chart of accounts yet.", self.name))
+        return self.env["account.journal"].create(
+            {
+                "name": self.env._("Prepaid Energy"),
+                "code": "PEN",
+                "type": "general",
+                "company_id": self.id,
+            }
+        )

@@ -4,6 +4,8 @@ from . import (
     test_advance,
     test_alarm,
     test_billing,
+    test_billing_companies,
+    test_billing_run,
     test_charges,
     test_command,
     test_gateway_configuration,
