@@ -1,1 +1,1 @@
-from . import portal, statement
+from . import money, portal, statement

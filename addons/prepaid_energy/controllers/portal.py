@@ -7,6 +7,8 @@ from odoo.http import request
 from odoo.addons.account_payment.controllers.portal import PortalAccount
 from odoo.addons.portal.controllers.portal import pager
 
+from ..exchange.numbers import exact
+
 PAGE = 20
 
 
@@ -76,11 +78,52 @@ class PortalEnergy(PortalAccount):
             amount=amount,
             currency_id=wallet_sudo.currency_id.id,
             partner_id=request.env.user.partner_id.id,
+            landing_route=wallet_sudo.access_url,
+            is_validation=False,
         )
+        self._check_energy_provider(wallet_sudo, kwargs)
         transaction_sudo = self._create_transaction(
-            custom_create_values={"energy_wallet_id": wallet_sudo.id}, **kwargs
+            custom_create_values={
+                "energy_wallet_id": wallet_sudo.id,
+                "energy_topup_fee": float(wallet_sudo._topup_fee(amount)),
+            },
+            **kwargs,
         )
         return transaction_sudo._get_processing_values()
+
+    def _check_energy_provider(self, wallet_sudo, kwargs):
+        """Refuse what the payment form does not offer; core trusts the browser here.
+
+        :raise ValidationError: the provider is of another company, disabled, not
+            published or not for this amount; or its method or token does not fit.
+        """
+        partner = request.env.user.partner_id
+        # sudo: tenants read no providers
+        providers = (
+            request.env["payment.provider"]
+            .sudo()
+            ._get_compatible_providers(
+                wallet_sudo.company_id.id,
+                partner.id,
+                kwargs["amount"],
+                currency_id=kwargs["currency_id"],
+            )
+            .filtered(lambda one: one.id == kwargs.get("provider_id"))
+        )
+        if kwargs.get("flow") == "token":
+            offered = providers.env["payment.token"]._get_available_tokens(
+                providers.ids, partner.id
+            )
+            wanted = kwargs.get("token_id")
+        else:
+            offered = providers.env["payment.method"]._get_compatible_payment_methods(
+                providers.ids, partner.id, currency_id=kwargs["currency_id"]
+            )
+            wanted = kwargs.get("payment_method_id")
+        if not providers or wanted not in offered.ids:
+            raise ValidationError(
+                request.env._("This way of paying is not offered for this wallet.")
+            )
 
     def _energy_wallet(self, wallet_id):
         """The wallet in sudo mode if the user may read it, else ``None``."""
@@ -161,4 +204,12 @@ class PortalEnergy(PortalAccount):
             },
             **kwargs,
         )
-        return {**values, **form, "amount": chosen, "topup_amount": chosen}
+        fee = wallet_sudo._topup_fee(chosen)
+        return {
+            **values,
+            **form,
+            "amount": chosen,
+            "topup_amount": chosen,
+            "topup_fee": float(fee),
+            "topup_credited": float(exact(chosen, 6) - fee),
+        }

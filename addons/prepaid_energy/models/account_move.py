@@ -24,6 +24,7 @@ class AccountMove(models.Model):
     def button_draft(self):
         """Refuse to unpost what wallets or comparisons with meters stand on."""
         self.origin_payment_id._refuse_undoing_topup()
+        self.statement_line_id._refuse_undoing_credit()
         self._refuse_undoing_supply()
         self._refuse_undoing_advance()
         return super().button_draft()

@@ -5,7 +5,14 @@ from odoo.exceptions import UserError, ValidationError
 
 POSTED = ("in_process", "paid")
 UNDONE = ("draft", "canceled", "rejected")
-FIXED = {"energy_wallet_id", "amount", "currency_id", "payment_type"}
+FIXED = {
+    "energy_wallet_id",
+    "energy_topup_fee",
+    "energy_voucher_sale",
+    "amount",
+    "currency_id",
+    "payment_type",
+}
 
 
 class AccountPayment(models.Model):
@@ -19,6 +26,12 @@ class AccountPayment(models.Model):
         help="The payment tops up this wallet, or refunds it.",
     )
 
+    energy_topup_fee = fields.Monetary(
+        "Top-up Fee",
+        readonly=True,
+        copy=False,
+        help="Taken from the wallet when the payment credits it; the payer saw it.",
+    )
     energy_reversed_id = fields.Many2one(
         "account.payment",
         "Undoes the Top-up",
@@ -30,6 +43,11 @@ class AccountPayment(models.Model):
     _energy_reversed_uniq = models.UniqueIndex(
         "(energy_reversed_id) WHERE energy_reversed_id IS NOT NULL",
         "This top-up was undone already.",
+    )
+    _energy_transaction_uniq = models.UniqueIndex(
+        "(payment_transaction_id) "
+        "WHERE payment_transaction_id IS NOT NULL AND energy_wallet_id IS NOT NULL",
+        "An online payment credits a wallet once.",
     )
 
     @api.constrains("energy_wallet_id", "currency_id", "partner_type")
@@ -104,27 +122,41 @@ class AccountPayment(models.Model):
         """Book the payment on its wallet; a payment that was booked books nothing."""
         self.ensure_one()
         amount = Decimal(str(self.amount))
-        inbound = self.payment_type == "inbound"
-        wallet = self.energy_wallet_id.sudo()  # sudo: as below
         # sudo: the ledger follows the posted payment, whoever posted it
-        booked = (
-            self.env["energy.wallet.entry"]
-            .sudo()
-            ._post(
-                wallet,
-                "topup" if inbound else "refund",
-                amount if inbound else -amount,
-                source_key=f"payment:{self.id}",
-                name=self._energy_entry_name(),
-                payment_id=self.id,
+        wallet = self.energy_wallet_id.sudo()
+        row = {
+            "source_key": f"payment:{self.id}",
+            "name": self._energy_entry_name(),
+            "payment_id": self.id,
+        }
+        if self.payment_type == "outbound":
+            Entry = wallet.env["energy.wallet.entry"]
+            booked = Entry._post(wallet, "refund", -amount, **row)
+            recovered = Decimal(0) if booked else None
+        else:
+            recovered = wallet._book_topup(
+                amount, recovery_key=f"recovery:{self.id}", **row
             )
-        )
-        if not booked:
+        if recovered is None:
             return
-        recovered = Decimal(0)
-        if inbound and wallet.debt_wallet_id:
-            recovered = wallet._recover_debt(amount, source_key=f"recovery:{self.id}")
+        self._book_topup_fee(wallet)
         self.env["energy.advance"]._follow_payment(self, recovered)
+
+    def _book_topup_fee(self, wallet):
+        """Take the fee once, also where an online payment is captured in parts."""
+        fee = Decimal(str(self.energy_topup_fee or 0))
+        # sudo: a cashier reads no payment transactions
+        transaction = self.sudo().payment_transaction_id
+        root = transaction.source_transaction_id or transaction
+        cause = f"transaction:{root.id}" if root else f"payment:{self.id}"
+        if fee > 0:
+            wallet.env["energy.wallet.entry"]._post(
+                wallet,
+                "fee",
+                -fee,
+                source_key=f"fee:{cause}",
+                name=self.env._("Fee of the top-up %s", self.move_id.name or self.name),
+            )
 
     def _energy_entry_name(self):
         """What the tenant reads on the statement."""

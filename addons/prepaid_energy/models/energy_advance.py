@@ -96,6 +96,25 @@ class EnergyAdvance(models.Model):
         self._clear(wallet, self._receivables(payment.move_id | move), payment.date)
 
     @api.model
+    def _follow_topup(self, wallet, amount, date):
+        """Make the tax document of a top-up that is already on the prepayments.
+
+        sudo mode is the caller's: a bank transfer or a voucher decides.
+
+        :param Decimal amount: that came in, less what has paid back a deferred debt.
+        """
+        move = self.sudo()._invoice(wallet, amount, date)
+        self.sudo()._clear(wallet, self._receivables(move), date)
+
+    @api.model
+    def _follow_taken_back(self, wallet):
+        """Credit what had been taxed of money that a wallet no longer has."""
+        self = self.sudo()  # pylint: disable=self-cls-assignment
+        date = self.env["energy.books"]._today(wallet.company_id)
+        note = self._release(wallet, self._gone(wallet), date)
+        self._clear(wallet, self._receivables(note), date)
+
+    @api.model
     def _follow_transfer(self, source, target, amount):
         """Credit what of the money had been taxed, and invoice it to the new owner.
 

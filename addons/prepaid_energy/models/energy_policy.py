@@ -106,6 +106,13 @@ class EnergyPolicy(models.Model):
         help="This share of each top-up pays back the tenant's debt wallet.",
     )
     topup_minimum = fields.Monetary(string="Smallest Top-up", default=5.0)
+    topup_fee = fields.Monetary(
+        help="Taken from each payment in the portal and at the counter, and shown "
+        "before paying; not from bank transfers and vouchers."
+    )
+    topup_fee_percent = fields.Float(
+        "Top-up Fee %", digits=(5, 2), help="Of what is paid, beside the fixed fee."
+    )
     topup_maximum = fields.Monetary(string="Largest Top-up", default=10000.0)
     wallet_ids = fields.One2many("energy.wallet", "policy_id")
     active = fields.Boolean(default=True)
@@ -201,6 +208,22 @@ class EnergyPolicy(models.Model):
                 found = max(start, begin).astimezone(UTC)
                 return found.replace(tzinfo=None)
         return now + timedelta(days=365)
+
+    @api.constrains("topup_fee", "topup_fee_percent", "topup_minimum")
+    def _check_topup_fee(self):
+        for policy in self:
+            share = policy.topup_minimum * policy.topup_fee_percent / 100
+            if (
+                min(policy.topup_fee, policy.topup_fee_percent) < 0
+                or policy.topup_fee + share >= policy.topup_minimum
+            ):
+                raise ValidationError(
+                    policy.env._(
+                        "%s: the fee is not negative, and less than the smallest "
+                        "top-up.",
+                        policy.name,
+                    )
+                )
 
     @api.constrains("topup_minimum", "topup_maximum")
     def _check_topup_limits(self):

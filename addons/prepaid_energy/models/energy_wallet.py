@@ -154,9 +154,7 @@ class EnergyWallet(models.Model):
         for vals in vals_list:
             self._refuse_money(vals)
             if not vals.get("reference"):
-                # sudo: who may create a wallet may draw its number
-                sequence = self.env["ir.sequence"].sudo()
-                vals["reference"] = sequence.next_by_code("energy.wallet")
+                vals["reference"] = self._next_reference()
         clean = without_defaults(self, DECIDED_BY_LEDGER)
         return super(EnergyWallet, clean).create(vals_list)
 
@@ -206,44 +204,6 @@ class EnergyWallet(models.Model):
             "prepaid_energy.energy_usage_action"
         )
         return {**action, "domain": [("wallet_id", "=", self.id)]}
-
-    def action_topup(self):
-        """Open the counter's top-up wizard."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Top Up %s", self.name),
-            "res_model": "energy.topup",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_wallet_id": self.id},
-        }
-
-    def _check_topup_amount(self, amount):
-        """Refuse a top-up outside the policy's limits.
-
-        :param float amount: in the wallet's currency.
-        :raise UserError: names the limit that was missed.
-        """
-        self.ensure_one()
-        if not self.sudo().company_id.energy_prepayment_account_id:  # sudo: as below
-            raise UserError(
-                self.env._("Top-ups are not set up yet; please ask the park's office.")
-            )
-        policy = self.sudo().policy_id  # sudo: a paying tenant may not read policies
-        compare = self.currency_id.compare_amounts
-        low = policy.topup_minimum or self.currency_id.rounding
-        if compare(amount, low) < 0:
-            raise UserError(
-                self.env._("The smallest top-up is %s.", self.currency_id.format(low))
-            )
-        if policy and compare(amount, policy.topup_maximum) > 0:
-            raise UserError(
-                self.env._(
-                    "The largest top-up is %s.",
-                    self.currency_id.format(policy.topup_maximum),
-                )
-            )
 
     def _exact_balances(self):
         """The balances as exact numbers, straight from the database.

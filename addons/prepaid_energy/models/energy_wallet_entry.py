@@ -47,6 +47,10 @@ class EnergyWalletEntry(models.Model):
         help="Names the cause. It is unique, so a cause is booked once.",
     )
     payment_id = fields.Many2one("account.payment", readonly=True, ondelete="restrict")
+    statement_line_id = fields.Many2one(
+        "account.bank.statement.line", "Transfer", readonly=True, ondelete="restrict"
+    )
+    voucher_id = fields.Many2one("energy.voucher", readonly=True, ondelete="restrict")
     service_point_id = fields.Many2one(
         "energy.service.point", readonly=True, ondelete="restrict"
     )

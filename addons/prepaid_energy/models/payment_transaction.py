@@ -7,13 +7,20 @@ class PaymentTransaction(models.Model):
     energy_wallet_id = fields.Many2one(
         "energy.wallet", readonly=True, index="btree_not_null"
     )
+    energy_topup_fee = fields.Monetary(
+        "Top-up Fee", readonly=True, help="What the payer was shown before paying."
+    )
 
     @api.model
     def _compute_reference_prefix(self, separator, **values):
-        """Start the reference of a top-up with the wallet's own reference."""
+        """Name the wallet in the reference of a top-up.
+
+        With letters before it: on a bank statement, the provider's pay-out must not
+        read like a transfer to the wallet.
+        """
         wallet = self.env["energy.wallet"].browse(values.get("energy_wallet_id"))
         if wallet.exists():
-            return wallet.reference
+            return f"TX{wallet.reference}"
         return super()._compute_reference_prefix(separator, **values)
 
     def _create_payment(self, **extra_create_values):
@@ -27,7 +34,13 @@ class PaymentTransaction(models.Model):
         if source.energy_wallet_id and source.state == "done" and not source.payment_id:
             source._create_payment()  # a refund must not come before its top-up
         if wallet:
-            extra_create_values["energy_wallet_id"] = wallet.id
+            extra_create_values.update(
+                energy_wallet_id=wallet.id,
+                partner_id=wallet.partner_id.commercial_partner_id.id,
+            )
+            if self.operation != "refund":
+                fee = self.energy_topup_fee or source.energy_topup_fee
+                extra_create_values["energy_topup_fee"] = fee
         return super()._create_payment(**extra_create_values)
 
     def _log_message_on_linked_documents(self, message):  # pylint: disable=missing-return

@@ -11,6 +11,12 @@ class ResCompany(models.Model):
         domain="[('account_type', '=', 'liability_current')]",
         help="The liability towards tenants who have paid and not yet consumed.",
     )
+    energy_voucher_account_id = fields.Many2one(
+        "account.account",
+        string="Energy Vouchers Account",
+        domain="[('account_type', '=', 'liability_current')]",
+        help="The liability towards whoever holds a voucher that is not redeemed yet.",
+    )
     energy_journal_id = fields.Many2one(
         "account.journal",
         domain="[('type', '=', 'general')]",
@@ -131,6 +137,23 @@ class ResCompany(models.Model):
                 else company._new_energy_account(*self.ENERGY_ACCOUNTS[field])
             )
         return self[field]
+
+    def _energy_voucher_account(self):
+        """The liability for vouchers that are sold and not redeemed, made on first use.
+
+        Its items are reconciled, so that each open one is a voucher somebody holds.
+        """
+        self.ensure_one()
+        if not self.energy_voucher_account_id:
+            # sudo: as in _energy_account
+            company = self.sudo()
+            company.energy_voucher_account_id = company._new_energy_account(
+                self.env._("Energy Vouchers"),
+                "213200",
+                "liability_current",
+                reconcile=True,
+            )
+        return self.energy_voucher_account_id
 
     def _energy_product(self):
         """The product of invoice lines, made when it is used first."""

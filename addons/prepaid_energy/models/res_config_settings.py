@@ -9,6 +9,9 @@ class ResConfigSettings(models.TransientModel):
     energy_prepayment_account_id = fields.Many2one(
         related="company_id.energy_prepayment_account_id", readonly=False
     )
+    energy_voucher_account_id = fields.Many2one(
+        related="company_id.energy_voucher_account_id", readonly=False
+    )
     energy_journal_id = fields.Many2one(
         related="company_id.energy_journal_id", readonly=False
     )

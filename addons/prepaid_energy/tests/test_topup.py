@@ -181,7 +181,7 @@ class TestOnline(AccountPaymentCommon):
         reference = self.env["payment.transaction"]._compute_reference(
             self.provider.code, energy_wallet_id=self.wallet.id
         )
-        self.assertTrue(reference.startswith(self.wallet.reference), reference)
+        self.assertTrue(reference.startswith(f"TX{self.wallet.reference}"), reference)
 
     def test_a_refund_of_the_provider_debits_once(self):
         transaction = self.transaction(reference="to-refund")

@@ -1,5 +1,6 @@
 from . import (
     energy_ageing,
+    energy_bank_match,
     energy_drill,
     energy_lockout,
     energy_proof,
@@ -9,6 +10,10 @@ from . import (
     energy_tariff_import,
     energy_topup,
     energy_trip_confirm,
+    energy_voucher_issue,
+    energy_voucher_redeem,
+    energy_voucher_sale,
+    energy_voucher_void,
     energy_wallet_operation,
     energy_whatif,
 )

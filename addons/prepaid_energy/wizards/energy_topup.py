@@ -16,6 +16,10 @@ class EnergyTopup(models.TransientModel):
     currency_id = fields.Many2one(related="wallet_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
     amount = fields.Monetary(required=True)
+    fee = fields.Monetary(compute="_compute_fee")
+    credited = fields.Monetary(
+        compute="_compute_fee", help="What the wallet gets: the amount less the fee."
+    )
     journal_id = fields.Many2one(
         "account.journal",
         compute="_compute_journal_id",
@@ -24,6 +28,15 @@ class EnergyTopup(models.TransientModel):
         domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
     )
     memo = fields.Char()
+    payment_id = fields.Many2one("account.payment", readonly=True)
+
+    @api.depends("wallet_id", "amount")
+    def _compute_fee(self):
+        for wizard in self:
+            wallet = wizard.wallet_id
+            tenant = wallet.kind == "tenant"
+            wizard.fee = float(wallet._topup_fee(wizard.amount)) if tenant else 0.0
+            wizard.credited = wizard.amount - wizard.fee
 
     @api.depends("wallet_id")
     def _compute_journal_id(self):
@@ -46,8 +59,10 @@ class EnergyTopup(models.TransientModel):
         return self._take_payment()
 
     def _take_payment(self):
-        """Post a payment, which credits the wallet."""
+        """Post a payment, which credits the wallet; a second click posts no second."""
         wallet = self.wallet_id
+        if self.payment_id:
+            return self.payment_id._get_records_action(name=self.env._("Top-up"))
         wallet._check_topup_amount(self.amount)
         if not self.journal_id:
             raise UserError(self.env._("Choose the cash or bank journal."))
@@ -61,9 +76,11 @@ class EnergyTopup(models.TransientModel):
                 "journal_id": self.journal_id.id,
                 "memo": self.memo or wallet.reference,
                 "energy_wallet_id": wallet.id,
+                "energy_topup_fee": self.fee,
             }
         )
         payment.action_post()
+        self.payment_id = payment
         return payment._get_records_action(name=self.env._("Top-up"))
 
     def _grant(self):
