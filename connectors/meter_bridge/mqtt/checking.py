@@ -29,7 +29,7 @@ async def check(broker: Broker) -> AsyncIterator[tuple[str, bool]]:
         return
     connection.start()
     try:
-        await _until(lambda: not connection.down, CONNECT_S)
+        await _until(lambda: connection.settled, CONNECT_S)
         if connection.down:
             yield f"{broker.name}: {connection.down}", False
             return

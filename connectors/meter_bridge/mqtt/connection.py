@@ -31,6 +31,7 @@ LOOSE_MOST = 10_000
 PACKET_MOST = 1 << 20  # bytes
 TOPICS_AT_ONCE = 200
 RECONNECT_S = (1, 30)
+REFUSED = "refused"
 
 
 def _properties(kind: int, **values) -> Properties:
@@ -119,10 +120,15 @@ class Connection:
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known how the broker takes it."""
+        return not self.down or self.down.startswith(REFUSED)
+
     # -- in paho's thread -------------------------------------------------------
     def _on_connect(self, client, _userdata, _flags, reason, _properties) -> None:
         if reason.is_failure:
-            self._lost(f"refused: {reason}")
+            self._lost(f"{REFUSED}: {reason}")
             return
         for at in range(0, len(self._topics), TOPICS_AT_ONCE):
             self._subscribe(self._topics[at : at + TOPICS_AT_ONCE])
@@ -152,7 +158,7 @@ class Connection:
         self._lost(f"cannot be reached{tls}")
 
     def _on_disconnect(self, _client, _userdata, _flags, reason, _properties) -> None:
-        refused = self.down.startswith("refused")  # that is why it is lost
+        refused = self.down.startswith(REFUSED)  # that is why it is lost
         self._lost(self.down if refused else f"connection lost: {reason}")
 
     def _lost(self, why: str) -> None:
