@@ -111,12 +111,30 @@ class AccountPayment(models.Model):
             raise UserError(
                 self.env._("Choose the wallet before the payment is posted.")
             )
+        if vals.get("state") in POSTED:
+            self._check_energy_lock_date()
         result = super().write(vals)
         # with "move_id" it is core's own step before the entry is posted
         if vals.get("state") in POSTED and not vals.get("move_id"):
             for payment in self.filtered("energy_wallet_id"):
                 payment._book_on_energy_wallet()
         return result
+
+    def _check_energy_lock_date(self):
+        """Ask for lock dates: core would move a payment to another date silently.
+
+        What was paid online is not refused, because the money is here: it is credited
+        today and dated by core; the proof names it.
+
+        :raise UserError: names the lock.
+        """
+        for payment in self.filtered("energy_wallet_id"):
+            # sudo: a cashier reads no payment transactions
+            online = payment.sudo().payment_transaction_id
+            if not online and payment.move_id.state != "posted":
+                self.env["energy.books"]._check_lock_date(
+                    payment.company_id, payment.journal_id, payment.date, False
+                )
 
     def _book_on_energy_wallet(self):
         """Book the payment on its wallet; a payment that was booked books nothing."""

@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 
 from odoo.exceptions import UserError, ValidationError
@@ -50,6 +51,13 @@ class TestCounterMoney(MoneyCase, EnergyCase):
         wizard.action_topup()
         wizard.action_topup()
         self.assertEqual(self.exact_balance(), 20)
+
+    def test_a_locked_day_takes_no_money(self):
+        self.company.fiscalyear_lock_date = date.today()
+        with self.assertRaisesRegex(UserError, "locked"), self.cr.savepoint():
+            self.take(20)
+        self.env.invalidate_all()
+        self.assertEqual(self.exact_balance(), 0)
 
     def test_the_fee_is_shown_and_taken(self):
         self.policy.write({"topup_fee": 1, "topup_fee_percent": 0.333})

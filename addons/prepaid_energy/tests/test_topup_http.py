@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 from unittest.mock import patch
 
@@ -107,6 +108,14 @@ class TestTopupHttp(MoneyCase, HttpCase):
             1,
         )
         self.assert_books()
+
+    def test_paid_on_a_locked_day_is_credited_all_the_same(self):
+        transaction = self.start()
+        self.simulate(transaction, "done")
+        self.company.fiscalyear_lock_date = date.today()
+        self.poll()
+        self.assertEqual(self.exact_balance(), 40)
+        self.assertGreater(transaction.payment_id.move_id.date, date.today())
 
     def test_a_closed_browser_is_no_problem_the_cron_credits(self):
         transaction = self.start()
