@@ -1,18 +1,21 @@
 """One connection to a broker: paho's thread on one side, asyncio on the other.
 
 MQTT 5 with a session that the broker keeps, and acknowledgement by hand. Messages wait
-in :attr:`Connection.inbox`, which is bounded: with QoS 1 by the receive maximum, which
-the broker obeys; what cannot be acknowledged by ``LOOSE_MOST``: that is QoS 0, which
-promises nothing, and those of a former connection. The latter are kept, because a
-broker that was killed may have forgotten them; when it sends them again, the new one
-takes the place of the old. What comes on top is dropped and counted.
+in :attr:`Connection.inbox`, and are still to be kept when the connection is lost: a
+broker that was killed may have forgotten them. When it sends them again, the new one
+takes the place of the old.
+
+The inbox is bounded: by the receive maximum, as far as the broker obeys it (mosquitto
+2.0.11 oversteps it while it works off a backlog), and by ``INBOX_MOST``. When that is
+reached, messages of QoS 1 make paho's thread wait, and with it the broker; those of QoS
+0, which promises nothing, are dropped and counted.
 """
 
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 import structlog
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
@@ -27,7 +30,7 @@ from meter_bridge.mqtt.settings import Broker
 from meter_bridge.transport import LineDown
 
 log = structlog.get_logger(__name__)
-LOOSE_MOST = 10_000
+INBOX_MOST = 10_000  # messages
 PACKET_MOST = 1 << 20  # bytes
 TOPICS_AT_ONCE = 200
 RECONNECT_S = (1, 30)
@@ -58,7 +61,9 @@ class Connection:
         share: str | None = None,
         session: bool = True,
     ):
-        self.inbox: deque[Message] = deque()
+        self.inbox: dict[int, Message] = {}  # by number, the oldest first
+        self._places: dict[tuple[str, bytes], int] = {}  # of QoS 1, by content
+        self._count, self._stopping = 0, False
         self.arrived = asyncio.Event()
         self.down = "not connected yet"
         self.refused: list[str] = []  # topics
@@ -66,8 +71,8 @@ class Connection:
         self._broker, self._topics = broker, topics
         self._prefix = f"$share/{share}/" if share else ""
         self._session, self._number = session, 0
-        self._most = broker.receive_maximum
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
         self._waking = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribing: dict[int, list[str]] = {}
@@ -117,6 +122,9 @@ class Connection:
 
     async def stop(self) -> None:
         """Disconnect; the broker keeps the session."""
+        with self._lock:
+            self._stopping = True
+            self._room.notify()
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
@@ -182,19 +190,19 @@ class Connection:
         self._wake()
 
     def _put(self, message: Message) -> None:
-        if message.dup:
-            for place, old in enumerate(self.inbox):
-                same = old.topic == message.topic and old.payload == message.payload
-                if same and old.qos and old.connection != message.connection:
-                    self.inbox[place] = message
-                    return
-        if message.qos == 0 and len(self.inbox) >= LOOSE_MOST:
+        content = message.topic, message.payload
+        waiting = self._places.get(content) if message.dup else None
+        if waiting and self.inbox[waiting].connection != message.connection:
+            self.inbox[waiting] = message
+            return
+        if message.qos == 0 and len(self.inbox) >= INBOX_MOST:
             self.dropped += 1
             return
-        while message.qos and len(self.inbox) >= LOOSE_MOST + self._most:
-            self.inbox.popleft()  # of a former connection: this one has not so many
-            self.dropped += 1
-        self.inbox.append(message)
+        self._room.wait_for(lambda: len(self.inbox) < INBOX_MOST or self._stopping)
+        self._count += 1
+        self.inbox[self._count] = message
+        if message.qos:
+            self._places[content] = self._count
 
     def _wake(self) -> None:
         if not self._waking:
@@ -212,8 +220,14 @@ class Connection:
     def take(self, most: int) -> list[Message]:
         """Up to ``most`` messages, the oldest first."""
         with self._lock:
-            count = min(most, len(self.inbox))
-            return [self.inbox.popleft() for _ in range(count)]
+            numbers = list(islice(self.inbox, most))
+            taken = [self.inbox.pop(number) for number in numbers]
+            for number, message in zip(numbers, taken, strict=True):
+                content = message.topic, message.payload
+                if self._places.get(content) == number:
+                    del self._places[content]
+            self._room.notify()
+            return taken
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
         """Acknowledge what is committed, as far as it is of this connection."""

@@ -123,7 +123,7 @@ async def test_a_full_disk_stops_acknowledging_and_loses_nothing(
 async def test_the_inbox_is_bounded_while_the_disk_is_full(
     broker, device, erp, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(connection_module, "LOOSE_MOST", 100)
+    monkeypatch.setattr(connection_module, "INBOX_MOST", 100)
     few = {"receive_maximum": 20}
     config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")], few)
     async with running_bridge(config) as bridge:
@@ -140,6 +140,30 @@ async def test_the_inbox_is_bounded_while_the_disk_is_full(
         assert len(inbox) <= 100 + 20
         monkeypatch.setattr(Store, "add_polls", real)
         await until(lambda: {f"{n}" for n in range(200)} <= set(erp.registers("A")))
+
+
+async def test_a_broker_that_sends_too_much_is_held_up(
+    broker, device, erp, tmp_path, monkeypatch
+):
+    """mosquitto oversteps the receive maximum; here the inbox is the smaller."""
+    monkeypatch.setattr(connection_module, "INBOX_MOST", 50)
+    config = mqtt_config(broker.port, erp.url, tmp_path / "s", [energy("A")])
+    async with running_bridge(config) as bridge:
+        await until(lambda: connected(bridge))
+        real = Store.add_polls
+        monkeypatch.setattr(Store, "add_polls", full_disk)
+        await published(device, numbered("A", range(300)))
+        connection = bridge.sources[0]._feed.connection
+        await until(lambda: len(connection.inbox) == 50)
+        monkeypatch.setattr(Store, "add_polls", real)
+        await until(lambda: len(erp.rows) == 300)
+        assert connection.dropped == 0
+        monkeypatch.setattr(Store, "add_polls", full_disk)
+        await published(device, numbered("A", range(300, 600)))
+        await until(lambda: len(connection.inbox) == 50)
+    async with running_bridge(config):  # it could be stopped, and nothing is lost
+        monkeypatch.setattr(Store, "add_polls", real)
+        await until(lambda: len(erp.rows) == 600)
 
 
 async def test_a_killed_broker_comes_back_with_everything(
@@ -184,8 +208,8 @@ async def test_what_a_broker_repeats_takes_the_place_of_what_waits(
             await until(lambda: bridge.sources[0].status()["down"])
             broker.start()
             await until(lambda: connected(bridge))
-            await until(lambda: any(message.dup for message in inbox))
-        await until(lambda: sum(message.dup for message in inbox) == 300)
+            await until(lambda: any(message.dup for message in inbox.values()))
+        await until(lambda: sum(message.dup for message in inbox.values()) == 300)
         assert len(inbox) <= 300
         monkeypatch.setattr(Store, "add_polls", real)
         await until(lambda: len(erp.rows) == 300)
