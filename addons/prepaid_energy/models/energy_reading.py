@@ -12,6 +12,23 @@ CREATE TABLE IF NOT EXISTS %s PARTITION OF energy_reading
    FOR VALUES FROM (%s) TO (%s)
 """
 
+NEEDED = """
+SELECT DISTINCT last.meter_id, last.at, last.register::text, last.quality
+  FROM energy_meter_installation installation
+ CROSS JOIN LATERAL (
+    SELECT month.meter_id, month.at, month.register, month.quality
+      FROM %(month)s month
+     WHERE month.meter_id = installation.meter_id
+       AND month.at BETWEEN installation.date_from
+           AND COALESCE(installation.date_to, 'infinity')
+     ORDER BY month.at DESC LIMIT 1) last
+ WHERE COALESCE(installation.date_to, 'infinity') >= %(since)s
+   AND NOT EXISTS (
+    SELECT FROM energy_reading later
+     WHERE later.meter_id = installation.meter_id
+       AND later.at >= %(end)s AND later.at < %(until)s)
+"""
+
 
 class EnergyReading(models.Model):
     """Read-only view of the raw readings.
@@ -141,15 +158,55 @@ class EnergyReading(models.Model):
         """
         Parameter = self.env["ir.config_parameter"].sudo()  # sudo: a setting
         months = int(Parameter.get_param(KEEP_MONTHS) or 0)
-        if not months or self.env["energy.rerating.task"].search_count([], limit=1):
+        if not months or self._waits():
             return
         now = fields.Date.today().replace(day=1)
         kept = fields.Date.subtract(now, months=max(months, 2))
-        for name, begin in self._partitions():
-            if begin < kept and not self._unsettled(begin):
-                self.env.cr.execute(SQL("DROP TABLE %s", SQL.identifier(name)))
-                first = fields.Date.add(begin, months=1)
-                Parameter.set_param(KEPT_SINCE, fields.Date.to_string(first))
+        ends = {
+            name: fields.Date.add(begin, months=1)
+            for name, begin in self._partitions()
+            if begin < kept and not self._unsettled(begin)
+        }
+        if ends:
+            since = max([*ends.values(), self._kept_since() or kept.min])
+            for name, end in ends.items():
+                self._drop(name, end, since)
+            Parameter.set_param(KEPT_SINCE, fields.Date.to_string(since))
+
+    def _waits(self):
+        """Whether a task still needs readings; one for dropped months never will."""
+        kept = self._kept_since()
+        domain = kept and [("day_from", ">=", fields.Date.add(kept, months=1))] or []
+        return bool(self.env["energy.rerating.task"].search_count(domain, limit=1))
+
+    def _drop(self, name, end, since):
+        """Drop a month, but for the last readings that open what is rated later.
+
+        A meter that was silent over the end of the month has consumed since its last
+        reading; without that one, rating later months again would lose it.
+
+        :param str name: of the partition.
+        :param date end: the first day after its month.
+        :param date since: the first day from which all readings are stored.
+        """
+        table = SQL.identifier(name)
+        until = fields.Date.add(since, days=27)  # a month's begin by any clock
+        needed = self.env.execute_query(
+            SQL(NEEDED, month=table, end=end, since=since, until=until)
+        )
+        if not needed:
+            self.env.cr.execute(SQL("DROP TABLE %s", table))
+            return
+        self.env.cr.execute(SQL("TRUNCATE %s", table))
+        columns = [list(column) for column in zip(*needed, strict=True)]
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO %s (meter_id, at, register, quality) SELECT * FROM "
+                "unnest(%s::int[], %s::timestamp[], %s::text[]::numeric[], %s::text[])",
+                table,
+                *columns,
+            )
+        )
 
     def _partitions(self):
         """(table, first day) of each partition, the oldest first."""

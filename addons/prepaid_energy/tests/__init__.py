@@ -21,6 +21,7 @@ from . import (
     test_relay,
     test_reports,
     test_rerate,
+    test_retention,
     test_review,
     test_settlement,
     test_statement,
