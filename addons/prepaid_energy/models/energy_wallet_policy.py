@@ -179,11 +179,16 @@ class EnergyWallet(models.Model):
         :param bool grace: whether the grace time begins anew as well.
         """
         now = fields.Datetime.now()
-        for wallet in self.filtered(lambda wallet: wallet.level == supply.CUT):
-            if "open" not in wallet.service_point_ids.mapped("desired_state"):
-                moment = wallet.policy_id._cut_moment(now, grace=grace)
-                if grace or moment > now:
-                    wallet._write_decided({"cut_from": moment})
+        waiting = self.filtered(
+            lambda wallet: (
+                wallet.level == supply.CUT
+                and "open" not in wallet.service_point_ids.mapped("desired_state")
+            )
+        )
+        for policy, wallets in waiting.grouped("policy_id").items():
+            moment = policy._cut_moment(now, grace=grace)
+            if grace or moment > now:
+                wallets._write_decided({"cut_from": moment})
 
     def _format_up(self, amount):
         """A Decimal amount as people read it, rounded up to what can be paid."""

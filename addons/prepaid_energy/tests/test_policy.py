@@ -62,6 +62,32 @@ class TestPolicy(EnergyCase):
 
     # ------------------------------------------------------------------ friendly hours
 
+    def test_the_cron_asks_no_wallet_by_itself(self):
+        self.policy.action_disarm()
+        self.policy.calendar_id = self.env["resource.calendar"].search([], limit=1)
+        counts = []
+        for more in (5, 20):
+            wallets = self.env["energy.wallet"].create(
+                [
+                    {
+                        "name": f"{more} {number}",
+                        "partner_id": self.tenant.id,
+                        "policy_id": self.policy.id,
+                    }
+                    for number in range(more)
+                ]
+            )
+            for wallet in wallets:
+                credit(wallet, "-1", wallet.name)
+            with freeze_time(wallets[0].cut_from):
+                self.env.flush_all()
+                self.env.invalidate_all()
+                before = self.env.cr.sql_log_count
+                self.env["energy.wallet"]._cron_policy()
+                self.env.flush_all()
+                counts.append(self.env.cr.sql_log_count - before)
+        self.assertEqual(counts[0], counts[1])
+
     def test_cut_offs_wait_for_cut_off_hours(self):
         self.policy.calendar_id = self.office_hours()
         with freeze_time(f"{FRIDAY} 18:00:00"):
