@@ -7,6 +7,7 @@ from odoo.tools import SQL
 from .protected import without_defaults
 
 PREPAID = ("tenant", "debt")  # kinds whose balances the company owes, or is owed
+FIXED = {"kind", "currency_id", "company_id"}  # once there are ledger rows
 DECIDED_BY_LEDGER = {
     "balance",
     "accrued",
@@ -162,18 +163,55 @@ class EnergyWallet(models.Model):
         """Apply a changed policy at once; the currency is fixed once money moved."""
         self._refuse_money(vals)
         # sudo: rows that this user may not see count as well
-        if {"currency_id", "company_id"} & {*vals} and self.sudo().entry_ids:
+        if FIXED & {*vals} and self.sudo().entry_ids:
             raise UserError(
-                self.env._("A wallet with ledger rows keeps its currency and company.")
+                self.env._(
+                    "A wallet with ledger rows keeps its kind, currency and company."
+                )
             )
-        if vals.get("active") is False and self.sudo().service_point_ids:
-            raise UserError(self.env._("Take the wallet off its service points first."))
+        if vals.get("partner_id"):
+            self._check_new_tenant(vals["partner_id"])
+        if vals.get("active") is False:
+            self._check_archivable()
         result = super().write(vals)
         if "policy_id" in vals:
             self._apply_policy()
         if "currency_id" in vals:
             self.sudo().service_point_ids._check_tariff()
         return result
+
+    def _check_new_tenant(self, partner_id):
+        """Raise UserError where a balance would pass to somebody else.
+
+        The books owe it to the one who paid it in; only a transfer moves it there too.
+        """
+        tenant = self.env["res.partner"].browse(partner_id).commercial_partner_id
+        for wallet in self.sudo():  # sudo: as in write()
+            before = wallet.partner_id.commercial_partner_id
+            if before and before != tenant and wallet.entry_ids:
+                raise UserError(
+                    self.env._(
+                        "%(wallet)s holds money of %(tenant)s: make a wallet for the "
+                        "new tenant, and close this one or transfer its balance.",
+                        wallet=wallet.name,
+                        tenant=before.name,
+                    )
+                )
+
+    def _check_archivable(self):
+        if self.sudo().service_point_ids:
+            raise UserError(self.env._("Take the wallet off its service points first."))
+        balances = self._exact_balances()
+        for wallet in self:
+            if wallet._cents(balances[wallet.id]):
+                raise UserError(
+                    self.env._(
+                        "%(wallet)s has a balance of %(balance)s: close it under "
+                        "Operations.",
+                        wallet=wallet.name,
+                        balance=wallet._format(balances[wallet.id]),
+                    )
+                )
 
     def _write_decided(self, values):  # pylint: disable=missing-return
         """Past our own write(): these values are decided by what happens, not typed."""

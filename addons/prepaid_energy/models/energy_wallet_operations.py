@@ -48,10 +48,10 @@ class EnergyWallet(models.Model):
         self.ensure_one()
         return self._exact_balances()[self.id]
 
-    def _cents(self, amount):
-        """``amount`` rounded half up to the currency's minor unit, as Decimal."""
+    def _cents(self, amount, rounding=ROUND_HALF_UP):
+        """``amount`` rounded to the currency's minor unit, as Decimal."""
         unit = Decimal(1).scaleb(-self.currency_id.decimal_places)
-        return amount.quantize(unit, ROUND_HALF_UP)
+        return amount.quantize(unit, rounding)
 
     def _move_to(self, other, amount, kind, *, source_key, name):
         """Two ledger rows that take ``amount`` from this wallet to another.
@@ -130,6 +130,8 @@ class EnergyWallet(models.Model):
     def _check_transfer(self, other):
         if self == other:
             raise UserError(self.env._("Choose another wallet."))
+        if not other.active:
+            raise UserError(self.env._("%s is closed.", other.name))
         for field in ("company_id", "currency_id"):
             if self[field] != other[field]:
                 raise UserError(
@@ -277,12 +279,24 @@ class EnergyWallet(models.Model):
         """Take the wallet off its points. sudo: an accountant does not own points."""
         points = self.sudo().service_point_ids
         if switch_off:
-            points.filtered(lambda point: not point.never_cut).action_switch_off()
+            points.filtered(lambda point: not point.kept_on).action_switch_off()
         points.write({"wallet_id": False})
 
     def _pay_last(self, journal, account):
-        """Bring the balance to zero: round it, then pay it out or write it off."""
+        """Bring the balance to zero: round it, then pay it out or write it off.
+
+        What is left of a production line's budget is nobody's money: it lapses.
+        """
         balance = self._exact_balance()
+        if self.kind == "line":
+            if balance:
+                self._book(
+                    "grant",
+                    -balance,
+                    source_key=f"close:{self.id}:{self.entry_count}",
+                    name=self.env._("Closing"),
+                )
+            return None
         cents = self._cents(balance)
         if cents != balance:
             self._book(
@@ -301,6 +315,35 @@ class EnergyWallet(models.Model):
                 source_key=f"close:{self.id}:{self.entry_count}",
             )
         return None
+
+    def _last_clerk(self):
+        """Who of the office has moved the wallet last."""
+        users = self.entry_ids.user_id
+        return users.filtered(lambda user: user.active and user._is_internal())[:1]
+
+    @api.model
+    def _report_closed(self):
+        """Call a person, once, where a late correction or payment has moved a wallet
+        after it was closed."""
+        moved = self.with_context(active_test=False).search(
+            [("closed_on", "!=", False), ("active", "=", False), ("balance", "!=", 0)]
+        )
+        summary = self.env._("Money has moved after closing")
+        balances = moved._exact_balances()
+        for wallet in moved:
+            balance = balances[wallet.id]
+            if not wallet._cents(balance):
+                continue
+            if summary not in wallet.activity_ids.mapped("summary"):
+                wallet.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    summary=summary,
+                    note=self.env._(
+                        "Balance %s: close it once more under Operations.",
+                        wallet._format(balance),
+                    ),
+                    user_id=wallet._last_clerk().id,
+                )
 
     def _books(self):
         """What posts journal entries for wallets of this company."""

@@ -217,6 +217,7 @@ class EnergyWallet(models.Model):
         due.service_point_ids._converge()
         self._warn_by_balance()
         self._warn_by_days()
+        self._report_closed()
 
     # ------------------------------------------------------------------ warnings
 

@@ -42,6 +42,8 @@ class EnergyWallet(models.Model):
         :raise UserError: names the limit that was missed.
         """
         self.ensure_one()
+        if not self.active:
+            raise UserError(self.env._("%s is closed.", self.name))
         if not self.sudo().company_id.energy_prepayment_account_id:  # sudo: as below
             raise UserError(
                 self.env._("Top-ups are not set up yet; please ask the park's office.")

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from odoo.exceptions import AccessError, UserError
@@ -145,6 +145,33 @@ class TestWalletOperations(EnergyCase):
         with self.assertRaisesRegex(UserError, "no top-up of this wallet"):
             self.operate("reverse", wallet=self.other, payment_id=payment.id)
 
+    def test_a_wrong_wallet_is_left_with_nothing_of_the_fee(self):
+        self.policy.topup_fee = 2
+        payment = self.topup(100)
+        self.operate(
+            "wrong_wallet", payment_id=payment.id, other_wallet_id=self.other.id
+        )
+        self.assertEqual(self.exact_balance(), 50)
+        self.assertEqual(self.exact_balance(self.other), 98)
+
+    def test_the_whole_balance_is_offered_for_paying_out(self):
+        credit(self.wallet, "-37.652", "spent")
+        wizard = self.env["energy.wallet.operation"].create(
+            {
+                "wallet_id": self.wallet.id,
+                "operation": "refund",
+                "reason": "Because",
+                "journal_id": self.journal.id,
+            }
+        )
+        wizard.action_confirm()
+        self.assertEqual(self.exact_balance(), Decimal("0.008"), "rounded down")
+
+    def test_a_second_click_pays_nothing_out(self):
+        wizard = self.operate("refund", amount=20)
+        wizard.action_confirm()
+        self.assert_books(own="30")
+
     # ------------------------------------------------------------------ fees and debts
 
     def test_a_fee_waits_for_the_invoice(self):
@@ -184,7 +211,7 @@ class TestWalletOperations(EnergyCase):
         )
         credit(self.wallet, "-60", "spent")
         wizard = self.env["energy.wallet.operation"].with_user(accountant)
-        for operation in ("writeoff", "defer"):
+        for operation in ("writeoff", "defer", "close"):
             with self.assertRaisesRegex(UserError, "managers"):
                 wizard.create(
                     {
@@ -215,6 +242,13 @@ class TestWalletOperations(EnergyCase):
         pump, _meter = add_point(
             self, "M-PUMP", wallet_id=self.wallet.id, life_safety=True
         )
+        servers, _meter = add_point(
+            self,
+            "M-SERVERS",
+            wallet_id=self.wallet.id,
+            essential=True,
+            essential_reason="Server room",
+        )
         self.ingest((0, "0"), (60, "3.123"))  # 0.858825 with the levy
         self.operate("close")
         self.assertFalse(self.wallet.active)
@@ -224,6 +258,7 @@ class TestWalletOperations(EnergyCase):
         self.assertFalse(self.point.wallet_id)
         self.assertEqual(self.point.desired_state, "open")
         self.assertEqual(pump.desired_state, "closed")
+        self.assertEqual(servers.desired_state, "closed")
         payout = self.wallet.entry_ids.filtered(lambda row: row.kind == "refund")
         self.assertEqual(payout.amount, -49.14)
 
@@ -238,6 +273,71 @@ class TestWalletOperations(EnergyCase):
         self.operate("defer")
         with self.assertRaisesRegex(UserError, "still owes"):
             self.operate("close")
+
+    def test_closing_a_production_line_touches_no_books(self):
+        department = self.env["hr.department"].create({"name": "Rolling"})
+        moves = self.env["account.move"].search_count([])
+        for left in ("30.125", "-30.125"):
+            line = self.env["energy.wallet"].create(
+                {"name": left, "kind": "line", "department_id": department.id}
+            )
+            credit(line, left, f"budget {left}")
+            for operation in ("refund", "writeoff", "defer"):
+                with self.assertRaisesRegex(UserError, "a budget, no money"):
+                    self.operate(operation, wallet=line, amount=1)
+            self.operate("close", wallet=line)
+            self.assertEqual(self.exact_balance(line), 0)
+        self.assertEqual(self.env["account.move"].search_count([]), moves)
+
+    def test_nobody_fills_a_closed_wallet(self):
+        self.operate("close")
+        with self.assertRaisesRegex(UserError, "is closed"):
+            self.topup(20)
+        self.topup(20, self.other)
+        with self.assertRaisesRegex(UserError, "is closed"):
+            self.operate(
+                "transfer",
+                wallet=self.other,
+                amount=5,
+                other_wallet_id=self.wallet.id,
+            )
+
+    def test_what_comes_after_closing_calls_a_person(self):
+        self.ingest((0, "0"), (60, "4"), (1800, "8"))
+        self.operate("close")
+        at = self.begin.replace(tzinfo=None) + timedelta(seconds=1800)
+        reading = self.env["energy.reading"].search(
+            [("meter_id", "=", self.meter.id), ("at", "=", at)]
+        )
+        review = self.env["energy.reading.review"].browse(
+            reading.action_review()["res_id"]
+        )
+        review.write({"note": "A typing error", "register_new": 6})
+        review.action_correct()
+        self.assertEqual(self.exact_balance(), Decimal("0.55"))
+        for _run in range(2):
+            self.env["energy.wallet"]._cron_policy()
+        self.assertEqual(len(self.wallet.activity_ids), 1)
+        self.operate("close")
+        self.assertEqual(self.exact_balance(), 0)
+
+    # ------------------------------------------------------------------ what is fixed
+
+    def test_money_does_not_pass_to_another_tenant_or_kind(self):
+        with self.assertRaisesRegex(UserError, "holds money of"):
+            self.wallet.partner_id = self.neighbour
+        department = self.env["hr.department"].create({"name": "Rolling"})
+        with self.assertRaisesRegex(UserError, "keeps its kind"):
+            self.wallet.write({"kind": "line", "department_id": department.id})
+        branch = self.tenant.create({"name": "Branch", "parent_id": self.tenant.id})
+        self.wallet.partner_id = branch
+        self.other.partner_id = self.tenant
+
+    def test_a_wallet_with_money_is_closed_not_archived(self):
+        self.point.wallet_id = False
+        with self.assertRaisesRegex(UserError, "close it"):
+            self.wallet.active = False
+        self.other.active = False
 
 
 @tagged("post_install", "-at_install")
@@ -272,3 +372,16 @@ class TestStatement(EnergyCase):
         self.assertEqual(
             self.wallet._balance_at(datetime(2026, 5, 6, 12)), self.exact_balance()
         )
+
+    def test_days_of_23_and_25_hours(self):
+        for day in ("2026-03-29", "2026-10-25"):
+            with freeze_time(f"{day} 23:59:00"):
+                tariff = self.tariff.copy({"name": day, "tz": "Europe/Berlin"})
+                wallet = self.wallet.copy({"name": day})
+                add_point(self, day, wallet_id=wallet.id, tariff_id=tariff.id)
+                begin = datetime.fromisoformat(day) - timedelta(hours=4)
+                self.begin = begin.replace(tzinfo=UTC)
+                self.ingest((0, "0", day), (86400, "24", day))
+                for hour in range(25):
+                    found = wallet._balance_at(begin + timedelta(hours=hour))
+                    self.assertAlmostEqual(found, -hour * Decimal("0.275"), 9)

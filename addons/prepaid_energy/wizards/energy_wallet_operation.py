@@ -1,4 +1,4 @@
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -21,6 +21,7 @@ NEEDS = {
     "payment_id": {"reverse", "wrong_wallet"},
 }
 MANAGER = {"defer", "writeoff"}
+BUDGET = {"transfer", "fee", "close"}  # what a production line's wallet can do
 
 
 class EnergyWalletOperation(models.TransientModel):
@@ -66,6 +67,7 @@ class EnergyWalletOperation(models.TransientModel):
     )
     switch_off = fields.Boolean("Switch the Points Off", default=True)
     reason = fields.Char()
+    done = fields.Boolean(readonly=True)
     preview = fields.Html(compute="_compute_preview", sanitize=False)
 
     @api.depends("operation", "wallet_id", "payment_id")
@@ -74,10 +76,14 @@ class EnergyWalletOperation(models.TransientModel):
             balance = wizard.wallet_id.balance
             if wizard.operation in NEEDS["payment_id"]:
                 wizard.amount = wizard.payment_id.amount
+                if wizard.operation == "wrong_wallet":  # its fee is paid by the payer
+                    wizard.amount -= wizard.payment_id.energy_topup_fee
             elif wizard.operation == "writeoff":
                 wizard.amount = max(-balance, 0)
             elif wizard.operation == "refund":
-                wizard.amount = max(balance, 0)
+                exact = wizard.wallet_id._exact_balances().get(wizard.wallet_id.id, 0)
+                most = wizard.wallet_id._cents(Decimal(exact), ROUND_DOWN)
+                wizard.amount = max(float(most), 0)
             else:
                 wizard.amount = wizard.amount or 0
 
@@ -128,9 +134,9 @@ class EnergyWalletOperation(models.TransientModel):
             "fee": [(own, -1, None)],
             "defer": [(own, 1, None), (debt, -1, None)],
             "writeoff": [(own, 1, (loss, prepaid))],
-            "close": [(own, -1, (prepaid, cash))]
+            "close": [(own, -1, wallet.kind != "line" and (prepaid, cash))]
             if wallet.balance >= 0
-            else [(own, 1, (loss, prepaid))],
+            else [(own, 1, wallet.kind != "line" and (loss, prepaid))],
         }[self.operation]
         amount = {"close": abs(wallet.balance), "defer": max(-wallet.balance, 0)}.get(
             self.operation, self.amount
@@ -169,13 +175,16 @@ class EnergyWalletOperation(models.TransientModel):
     # ------------------------------------------------------------------ the deed
 
     def action_confirm(self):
-        """Do it; show what was made.
+        """Do it; show what was made. A second click does nothing.
 
         :raise UserError: names what is missing or does not fit.
         """
         self.ensure_one()
+        if self.done:
+            return self.wallet_id.action_view_entries()
         self._check()
         result = getattr(self, f"_do_{self.operation}")()
+        self.done = True
         if result:
             return result._get_records_action()
         return self.wallet_id.action_view_entries()
@@ -187,10 +196,21 @@ class EnergyWalletOperation(models.TransientModel):
                 raise UserError(self.env._("%s is missing.", label))
         if self.operation != "close" and not self.reason:
             raise UserError(self.env._("Write the reason: the tenant will read it."))
-        if self.operation in MANAGER and not self.env.user.has_group(
+        if self.wallet_id.kind == "line" and self.operation not in BUDGET:
+            raise UserError(
+                self.env._("A production line has a budget, no money to pay or owe.")
+            )
+        if self._gives_up() and not self.env.user.has_group(
             "prepaid_energy.group_energy_manager"
         ):
             raise UserError(self.env._("Only energy managers give up or defer debts."))
+
+    def _gives_up(self):
+        """Whether a debt is given up or deferred."""
+        if self.operation == "close":
+            wallet = self.wallet_id
+            return wallet._cents(wallet._exact_balance()) < 0
+        return self.operation in MANAGER
 
     def _exact(self):
         return self.wallet_id._cents(Decimal(repr(self.amount)))
@@ -220,9 +240,11 @@ class EnergyWalletOperation(models.TransientModel):
         )
 
     def _do_wrong_wallet(self):
+        """Move what the wallet was credited: the payment without its fee."""
+        fee = Decimal(repr(self.payment_id.energy_topup_fee))
         return self.wallet_id._transfer(
             self.other_wallet_id,
-            self._left_to_undo(),
+            self._left_to_undo() - fee,
             self.reason,
             source_key=f"wrong_wallet:{self.payment_id.id}",
             overdraw=True,
