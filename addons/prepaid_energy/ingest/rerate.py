@@ -73,13 +73,18 @@ class Rerating:
         found = load_history(self.env, [self.point.id], begin, high)
         return found[self.point.id], low
 
+    def is_kept(self):
+        """Whether all raw readings that are needed are stored, see below."""
+        kept = self.env["energy.reading"]._kept_since()
+        return not kept or self.month > kept
+
     def _check_kept(self):
         """Raise UserError where raw readings that are needed were dropped.
 
         The reading before the month is needed too, so that month must be kept as well.
         """
         kept = self.env["energy.reading"]._kept_since()
-        if kept and self.month <= kept:
+        if not self.is_kept():
             raise UserError(
                 self.env._(
                     "%(point)s cannot be rated from %(month)s again: raw readings are "

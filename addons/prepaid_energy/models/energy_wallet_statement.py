@@ -1,3 +1,4 @@
+from datetime import timedelta
 from decimal import Decimal
 
 from odoo import models
@@ -86,7 +87,10 @@ class EnergyWallet(models.Model):
         """What a point used under a tariff on a local day up to an instant."""
         if moment == day_begin(day, tariff.tz):
             return Decimal(0)
-        rated = Rerating(point, day, None).until(moment)
+        rating = Rerating(point, day, None)
+        if not rating.is_kept():
+            return self._spread_on(point, tariff, day, moment)
+        rated = rating.until(moment)
         return sum(
             (
                 parts[2]
@@ -94,6 +98,29 @@ class EnergyWallet(models.Model):
                 if key[1] == self.id and key[4] == tariff.id and key[5] == day
             ),
             Decimal(0),
+        )
+
+    def _spread_on(self, point, tariff, day, moment):
+        """As :meth:`_used_on`, of a day whose readings were dropped: spread evenly."""
+        begin = day_begin(day, tariff.tz)
+        end = day_begin(day + timedelta(days=1), tariff.tz)
+        return Decimal(
+            self.env.execute_query(
+                SQL(
+                    """
+                    SELECT (COALESCE(sum(amount_total), 0) * %s / %s)::text
+                      FROM energy_usage
+                     WHERE wallet_id = %s AND service_point_id = %s
+                       AND tariff_id = %s AND day = %s AND kind = 'energy'
+                    """,
+                    round((moment - begin).total_seconds()),
+                    round((end - begin).total_seconds()),
+                    self.id,
+                    point.id,
+                    tariff.id,
+                    day,
+                )
+            )[0][0]
         )
 
     def _clocks(self):

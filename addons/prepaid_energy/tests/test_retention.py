@@ -54,3 +54,13 @@ class TestRetention(EnergyCase):
         self.run_tasks()
         self.assertTrue(self.point.activity_ids, "a person knows")
         self.assertEqual(str(self.keep(2)), "2026-01-01")
+
+    @freeze_time("2026-03-20 12:00:00")
+    def test_a_balance_of_long_ago_is_still_told(self):
+        self.begin = datetime(2025, 12, 1, tzinfo=UTC)
+        self.ingest((0, "0"), (DAY, "24"))
+        self.ingest((100 * DAY, "2400"))
+        noon = datetime(2025, 12, 1, 12)
+        before = self.wallet._balance_at(noon)
+        self.keep(2)
+        self.assertEqual(self.wallet._balance_at(noon), before)
