@@ -300,7 +300,7 @@ class TestTopupHttp(MoneyCase, HttpCase):
         link = f"/my/energy/{self.wallet.id}/receipt/{payment.id}"
         receipt = self.url_open(link)
         self.assertEqual(receipt.status_code, 200)
-        self.assertIn("Balance after it", receipt.text)
+        self.assertIn("Balance after", receipt.text)
         self.assertIn("40.00", receipt.text)
         other = self.env["account.payment"].create(
             {"amount": 7, "payment_type": "inbound", "journal_id": self.journal.id}
