@@ -11,48 +11,25 @@ in turn, and the ratio is that of the medians.
 (5).
 """
 
-import json
 import os
-import statistics
-import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHON = ROOT / ".local" / "bridge-venv" / "bin" / "python"
+sys.path.insert(0, str(ROOT / "benchmarks" / "bridge"))
+
+from turns import compare  # noqa: E402
+
 METERS = os.environ.get("BENCH_METERS", "1000")
 LINES = os.environ.get("BENCH_LINES", "50")
 SECONDS = os.environ.get("BENCH_SECONDS", "5")
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-
-
-def run(part):
-    """Meters a second of ``floor`` or ``bridge``."""
-    file = ROOT / "benchmarks" / "bridge" / "tcp.py"
-    words = [str(PYTHON), str(file), part, METERS, LINES, SECONDS]
-    result = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
-    return json.loads(result.stdout.splitlines()[-1])["rate"]
-
-
-def main():
-    """Measure in turn and print."""
-    rates = {"floor": [], "bridge": []}
-    for _ in range(ROUNDS):
-        for part, found in rates.items():
-            found.append(run(part))
-    median = {part: statistics.median(found) for part, found in rates.items()}
-    for part, found in rates.items():
-        least, most = min(found), max(found)
-        print(f"{part:>7}  {median[part]:8,.0f} meters/s ({least:,.0f} … {most:,.0f})")
-    figures = {
-        "benchmark": "bridge_tcp",
-        "ratio": round(median["bridge"] / median["floor"], 3),
-        "bridge_per_s": round(median["bridge"]),
-        "floor_per_s": round(median["floor"]),
-        "meters": int(METERS),
-        "lines": int(LINES),
-    }
-    print(json.dumps(figures))
-
 
 if __name__ == "__main__":
-    main()
+    compare(
+        "bridge_tcp",
+        "tcp.py",
+        [METERS, LINES, SECONDS],
+        "meters",
+        meters=int(METERS),
+        lines=int(LINES),
+    )
