@@ -113,7 +113,7 @@ def _addon():
         "addon",
         PYTHON,
         [
-            str(ADDONS / "prepaid_energy"),
+            *(str(ADDONS / name) for name in odoo_server.addon_names()),
             "--odoo-http",
             f"--odoo-config={_test_config()}",
             f"--odoo-database={TEST_DB}",
@@ -151,12 +151,13 @@ def lint():
     """
     setup()
     tree = ["addons", "connectors", "scripts", "tests", "benchmarks"]
+    addons = [f"addons/{name}" for name in odoo_server.addon_names()]
     xml = sorted(str(path.relative_to(ROOT)) for path in ADDONS.rglob("*.xml"))
     status = 0
     for words in (
         [VENV / "bin/ruff", "check", *tree],
         [VENV / "bin/ruff", "format", "--check", *tree],
-        [VENV / "bin/pylint", "--rcfile=.pylintrc", "addons/prepaid_energy"],
+        [VENV / "bin/pylint", "--rcfile=.pylintrc", *addons],
         [*_prettier(), "--check", *xml],
     ):
         print("==>", " ".join(str(word) for word in words[:3]), flush=True)

@@ -10,12 +10,17 @@ import services
 from console import run, step
 from layout import ADDONS, LOCAL, LOGS, PYTHON, ROOT, STAMPS
 
-# What the add-on builds on, installed once; cloning it saves a minute each time.
-DEPENDS = "account_payment,hr,payment_demo,portal"
-DEPENDS_DB = "pe_template_depends"
+# What the add-ons build on, installed once; cloning it saves minutes each time.
+DEPENDS = "account_payment,base_tier_validation,hr,mrp,payment_demo,portal"
+DEPENDS_DB = "pe_template_apps"
 TEST_DB = "pe_template_test"
 DEMO_DB = "pe_template_demo"
 DATA_DIR = LOCAL / "odoo-data"
+
+
+def addon_names():
+    """The add-ons of this repository: the product and its glue."""
+    return sorted(path.parent.name for path in ADDONS.glob("*/__manifest__.py"))
 
 
 def command(database, *extra):
@@ -41,6 +46,11 @@ def _run(database, what, *extra):
     log = LOGS / f"install-{database}.log"
     words = command(database, "--stop-after-init", "--no-http", *extra)
     run(words, what=what, log=log, env=environment(), cwd=LOCAL)
+
+
+def _install(database, *extra):
+    names = ",".join(addon_names())
+    _run(database, "installing the add-ons", f"--init={names}", *extra)
 
 
 def addons_digest():
@@ -77,10 +87,10 @@ def clone(template, database):
 
 
 def depends_template():
-    """Install what the add-on depends on into a template database."""
+    """Install what the add-ons depend on into a template database."""
 
     def make():
-        with step("Installing Odoo's accounting, payment and portal (about a minute)"):
+        with step("Installing what the add-ons build on (two minutes)"):
             postgres.psql(f'CREATE DATABASE "{DEPENDS_DB}" TEMPLATE template0')
             _run(DEPENDS_DB, "installing Odoo", f"--init={DEPENDS}")
 
@@ -88,42 +98,38 @@ def depends_template():
 
 
 def test_template():
-    """The add-on without demo data, for its tests."""
+    """The add-ons without demo data, for their tests."""
     depends_template()
 
     def make():
-        with step("Installing the add-on for the tests"):
+        with step("Installing the add-ons for the tests"):
             clone(DEPENDS_DB, TEST_DB)
-            _run(TEST_DB, "installing prepaid_energy", "--init=prepaid_energy")
+            _install(TEST_DB)
 
     _build(TEST_DB, addons_digest(), make)
 
 
 def demo_template():
-    """The add-on with its demo data (and only its own, not that of Odoo's apps)."""
+    """The add-ons with their demo data (and only that, not that of Odoo's apps)."""
     depends_template()
 
     def make():
-        with step("Installing the add-on with its demo data"):
+        with step("Installing the add-ons with their demo data"):
             clone(DEPENDS_DB, DEMO_DB)
             postgres.psql(
                 "UPDATE ir_module_module SET demo = true WHERE state = 'installed'",
                 DEMO_DB,
             )
-            _run(
-                DEMO_DB,
-                "installing prepaid_energy",
-                "--init=prepaid_energy",
-                "--with-demo",
-            )
+            _install(DEMO_DB, "--with-demo")
 
     _build(DEMO_DB, addons_digest(), make)
 
 
 def update(database):
-    """Update the add-on in ``database`` to the code as it is."""
-    with step("Updating the add-on in the demo database"):
-        _run(database, "updating prepaid_energy", "--update=prepaid_energy")
+    """Update the add-ons in ``database`` to the code as it is; install new ones."""
+    names = ",".join(addon_names())
+    with step("Updating the add-ons in the demo database"):
+        _run(database, "updating the add-ons", f"--init={names}", f"--update={names}")
 
 
 def shell(database, script, **values):

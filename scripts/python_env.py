@@ -60,13 +60,15 @@ def odoo_venv():
     """Create or refresh the environment of Odoo, the tests and the linters."""
     requirements = ROOT / "requirements.txt"
     tools = ROOT / "test-requirements.txt"
+    oca = ROOT / "oca-requirements.txt"
     odoo = _odoo_path()
-    stamp, digest = STAMPS / "venv", _digest(requirements, tools, extra=str(odoo))
+    stamp, digest = STAMPS / "venv", _digest(requirements, tools, oca, extra=str(odoo))
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == digest:
         return
     with step("Installing the Python packages of Odoo and the tests"):
         _create(VENV)
         _install(VENV, ["-r", requirements, "-r", tools], "pip install")
+        _install(VENV, ["--no-deps", "-r", oca], "pip install of the OCA's add-ons")
         site = next((VENV / "lib").glob("python3*/site-packages"))
         (site / "odoo19.pth").write_text(f"{odoo}\n")
     STAMPS.mkdir(parents=True, exist_ok=True)
