@@ -67,6 +67,8 @@
         "wizards/energy_tariff_enforce_views.xml",
         "wizards/energy_tariff_import_views.xml",
         "views/menus.xml",
+        "views/energy_quota_views.xml",
+        "views/energy_line_views.xml",
     ],
     "demo": [
         "demo/energy_demo_base.xml",
