@@ -193,7 +193,7 @@ def test_two_drivers_and_their_noise():
         rows.append((Decimal(1), output, cold))
         ys.append(1000 + 3 * output + 40 * cold + rng.randint(-30, 30))
     fit = enpi.regress(ys, rows)
-    for value, true, error in zip(fit.coefficients, (1000, 3, 40), fit.errors):
+    for value, true, error in zip(fit.coefficients, (1000, 3, 40), fit.errors, strict=True):
         assert abs(float(value) - true) < 4 * error
     assert fit.r2 > 0.99
     assert list(fit.problems()) == []
@@ -249,11 +249,11 @@ def test_degree_days():
     assert enpi.degree_days(Decimal("3.5"), Decimal(15), heating=True) == Decimal(
         "11.5"
     )
-    assert enpi.degree_days(Decimal("25"), Decimal(15), heating=True) == 0
-    assert enpi.degree_days(Decimal("25"), Decimal(18), heating=False) == 7
+    assert enpi.degree_days(warm, base, heating=True) == 0
+    assert enpi.degree_days(warm, Decimal(18), heating=False) == 7
 
 
-# ------------------------------------------------------------- the year of a steel works
+# ------------------------------------------------------ the year of a steel works
 
 
 def steel_hours():
