@@ -73,8 +73,11 @@ class PortalMoney(PortalEnergy):
         auth="user",
         website=True,
     )
-    def portal_energy_receipt(self, wallet_id, payment_id, **_kwargs):
-        """The receipt of a payment on one's own wallet, to print or to keep."""
+    def portal_energy_receipt(self, wallet_id, payment_id, report_type=None, **_kwargs):
+        """The receipt of a payment on one's own wallet, to print or to keep.
+
+        :param str report_type: "pdf", or a page.
+        """
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             raise NotFound()
@@ -84,12 +87,20 @@ class PortalMoney(PortalEnergy):
         if not payment_sudo:
             raise NotFound()
         # sudo: the payment is one of the tenant's own wallet
-        html, _type = (
-            request.env["ir.actions.report"]
-            .sudo()
-            ._render_qweb_html("prepaid_energy.topup_receipt", payment_sudo.ids)
+        report = request.env["ir.actions.report"].sudo()
+        name = "prepaid_energy.topup_receipt"
+        if report_type != "pdf":
+            html, _type = report._render_qweb_html(name, payment_sudo.ids)
+            return request.make_response(html)
+        pdf, _type = report._render_qweb_pdf(name, payment_sudo.ids)
+        file_name = content_disposition(f"receipt_{payment_sudo.name or ''}.pdf")
+        return request.make_response(
+            pdf,
+            headers=[
+                ("Content-Type", "application/pdf"),
+                ("Content-Disposition", file_name),
+            ],
         )
-        return request.make_response(html)
 
     @http.route(
         "/energy/vouchers/<int:issue_id>/codes.csv",

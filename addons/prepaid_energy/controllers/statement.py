@@ -90,7 +90,7 @@ class PortalStatement(PortalEnergy):
         website=True,
     )
     def portal_energy_statement_file(self, wallet_id, extension, month=None):
-        """The month's statement to keep. Without a PDF printer it comes as a page."""
+        """The month's statement to keep."""
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             return request.redirect("/my/energy")
@@ -104,9 +104,6 @@ class PortalStatement(PortalEnergy):
             "date_from": str(statement.date_from),
             "date_to": str(statement.date_to),
         }
-        if report.get_wkhtmltopdf_state() in ("install", "broken"):
-            html, _type = report._render_qweb_html(name, [wallet_id], data=dates)
-            return request.make_response(html)
         pdf, _type = report._render_qweb_pdf(name, [wallet_id], data=dates)
         return request.make_response(
             pdf,

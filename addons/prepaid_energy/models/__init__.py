@@ -73,6 +73,7 @@ from . import (
     energy_wallet_statement,
     energy_wallet_entry,
     hr_department,
+    ir_actions_report,
     payment_transaction,
     res_company,
     res_config_settings,

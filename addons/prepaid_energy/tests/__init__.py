@@ -15,6 +15,7 @@ from . import (
     test_installation,
     test_ledger,
     test_load_limit,
+    test_plain_pdf,
     test_policy,
     test_portal,
     test_proof,

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import openpyxl
+from pypdf import PdfReader
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import HttpCase, new_test_user, tagged
@@ -351,26 +352,27 @@ class TestStatementHttp(HttpCase):
         text = self.url_open(self.url(self.wallet, "csv"))
         self.assertIn("12.34", text.content.decode("utf-8-sig"))
 
-    def test_the_pdf_or_the_page_to_print(self):
+    def test_the_pdf(self):
+        """A real PDF, whether wkhtmltopdf is installed or not."""
         Report = type(self.env["ir.actions.report"])
-        self.patch(Report, "get_wkhtmltopdf_state", lambda _self: "install")
-        page = self.url_open(self.url(self.wallet, "pdf"))
-        self.assertEqual(page.status_code, 200)
-        self.assertIn("12.34", page.text)
-        self.patch(Report, "get_wkhtmltopdf_state", lambda _self: "ok")
-        asked = []
+        render = Report._pre_render_qweb_pdf
 
-        def render(_self, name, ids, data=None):
-            asked.append((name, ids, data["date_to"]))
-            return b"%PDF-1.4", "pdf"
+        def forced(report, *args, **kwargs):  # tests render HTML otherwise
+            return render(
+                report.with_context(force_report_rendering=True), *args, **kwargs
+            )
 
-        self.patch(Report, "_render_qweb_pdf", render)
-        pdf = self.url_open(self.url(self.wallet, "pdf") + "?month=2020-02")
-        self.assertEqual(pdf.content, b"%PDF-1.4")
-        self.assertEqual(pdf.headers["Content-Type"], "application/pdf")
-        self.assertIn("2020-02.pdf", pdf.headers["Content-Disposition"])
-        name = "prepaid_energy.report_wallet_statement"
-        self.assertEqual(asked, [(name, self.wallet.ids, "2020-02-29")])
+        self.patch(Report, "_pre_render_qweb_pdf", forced)
+        answer = self.url_open(self.url(self.wallet, "pdf"))
+        self.assertEqual(answer.headers["Content-Type"], "application/pdf")
+        reader = PdfReader(io.BytesIO(answer.content))
+        text = reader.pages[0].extract_text()
+        for word in ("Statement of Tenant Ltd", "12.34", "Closing balance"):
+            self.assertIn(word, text)
+        answer = self.url_open(self.url(self.wallet, "pdf") + "?month=2020-02")
+        self.assertIn("2020-02.pdf", answer.headers["Content-Disposition"])
+        text = PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+        self.assertNotIn("12.34", text)
 
     def test_months(self):
         page = self.url_open(self.url(self.wallet) + "?month=2020-01")
