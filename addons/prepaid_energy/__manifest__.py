@@ -55,6 +55,10 @@
         "reports/energy_levy_report_views.xml",
         "data/ir_filters.xml",
         "views/portal_templates.xml",
+        "views/portal_now_templates.xml",
+        "views/portal_use_templates.xml",
+        "views/portal_people_templates.xml",
+        "views/portal_warnings_templates.xml",
         "views/portal_money_templates.xml",
         "views/portal_statement_templates.xml",
         "wizards/energy_ageing_views.xml",
@@ -74,6 +78,11 @@
         "demo/energy_demo_base.xml",
         "demo/energy_demo_park.xml",
     ],
+    "assets": {
+        "web.assets_frontend": [
+            "prepaid_energy/static/src/portal/*",
+        ],
+    },
     "application": True,
     "post_init_hook": "post_init_hook",
 }

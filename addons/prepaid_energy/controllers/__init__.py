@@ -1,1 +1,9 @@
-from . import money, portal, statement
+from . import (
+    money,
+    portal,
+    portal_people,
+    portal_topup,
+    portal_use,
+    portal_warnings,
+    statement,
+)

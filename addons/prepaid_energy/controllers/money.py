@@ -16,8 +16,8 @@ FAILED = ("cancel", "error")
 class PortalMoney(PortalEnergy):
     """Money in, beside paying online: vouchers, receipts, payments under way."""
 
-    def _energy_wallet_values(self, wallet_sudo, page):
-        values = super()._energy_wallet_values(wallet_sudo, page)
+    def _energy_wallet_values(self, wallet_sudo, page, **kwargs):
+        values = super()._energy_wallet_values(wallet_sudo, page, **kwargs)
         since = fields.Datetime.now() - timedelta(hours=FAILED_HOURS)
         transactions = wallet_sudo.env["payment.transaction"].search(
             [
@@ -37,6 +37,16 @@ class PortalMoney(PortalEnergy):
             "under_way": transactions,
             "receipts": wallet_sudo.env["account.payment"].search(
                 self._energy_receipts(wallet_sudo), limit=RECEIPTS, order="id desc"
+            ),
+            # in the user's own rights: the portal of Odoo's books decides who sees them
+            "invoices": request.env["account.move"].search(
+                [
+                    ("energy_wallet_id", "=", wallet_sudo.id),
+                    ("move_type", "in", ("out_invoice", "out_refund")),
+                    ("state", "=", "posted"),
+                ],
+                limit=RECEIPTS,
+                order="invoice_date desc, id desc",
             ),
         }
 
@@ -59,6 +69,7 @@ class PortalMoney(PortalEnergy):
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             return request.redirect("/my/energy")
+        request.env["energy.wallet"]._check_may_pay()
         voucher, problem = request.env["energy.voucher"]._redeem(code, wallet_sudo)
         text = problem or request.env._(
             "The voucher of %s was added to your balance.",

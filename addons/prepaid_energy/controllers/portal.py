@@ -1,13 +1,9 @@
-import math
-
-from odoo import fields, http
-from odoo.exceptions import AccessError, MissingError, UserError, ValidationError
+from odoo import http
+from odoo.exceptions import AccessError, MissingError, UserError
 from odoo.http import request
 
 from odoo.addons.account_payment.controllers.portal import PortalAccount
 from odoo.addons.portal.controllers.portal import pager
-
-from ..exchange.numbers import exact
 
 PAGE = 20
 
@@ -30,9 +26,24 @@ class PortalEnergy(PortalAccount):
         wallets = request.env["energy.wallet"].search([])
         if len(wallets) == 1:
             return request.redirect(wallets.access_url)
+        # sudo: what a card shows of the tenant's own wallets
+        cards, days = wallets.sudo(), wallets.sudo()._days()
+        clocks = cards._clocks()
         return request.render(
             "prepaid_energy.portal_my_energy",
-            {"wallets": wallets, "page_name": "energy_wallet"},
+            {
+                "cards": [
+                    {
+                        "wallet": card,
+                        "balance": card._format(card.balance),
+                        "days_left": days.get(card.id),
+                        "outage": card._outage_text(clocks[card.id]),
+                    }
+                    for card in cards
+                ],
+                "may_manage": self._energy_may_manage(),
+                "page_name": "energy_wallet",
+            },
         )
 
     @http.route(
@@ -41,89 +52,58 @@ class PortalEnergy(PortalAccount):
         auth="user",
         website=True,
     )
-    def portal_energy_wallet(self, wallet_id, page=1, amount=None, **kwargs):
-        """One wallet: balance, consumption, ledger, and the top-up form."""
+    def portal_energy_wallet(self, wallet_id, page=1, **kwargs):
+        """One wallet: balance, supply, top-up, consumption, ledger."""
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             return request.redirect("/my/energy")
-        values = self._energy_wallet_values(wallet_sudo, page)
-        values.update(self._energy_topup_values(wallet_sudo, amount, **kwargs))
+        values = self._energy_wallet_values(wallet_sudo, page, **kwargs)
         return request.render("prepaid_energy.portal_energy_wallet", values)
 
     @http.route(
-        "/my/energy/<int:wallet_id>/transaction",
-        type="jsonrpc",
-        auth="user",
-        website=True,
+        "/my/energy/<int:wallet_id>/now", type="http", auth="user", website=True
     )
-    def portal_energy_transaction(self, wallet_id, **kwargs):
-        """Create the draft transaction of a top-up.
+    def portal_energy_now(self, wallet_id, **_kwargs):
+        """Balance, supply and meters alone: the open page fetches it again and again.
 
-        Partner and currency come from the wallet, not from the browser; the amount is
-        checked against the policy's limits.
-
-        :return: the processing values of the transaction.
-        :raise ValidationError: not one's own wallet, or an amount out of bounds.
+        A wallet that is not one's own (any more) is not found: the page stops asking.
         """
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
-            raise ValidationError(request.env._("This wallet is not yours."))
-        self._validate_transaction_kwargs(kwargs)
-        amount = self._energy_amount(wallet_sudo, kwargs.get("amount"))
-        try:
-            wallet_sudo._check_topup_amount(amount)
-        except UserError as error:
-            raise ValidationError(error.args[0]) from error
-        kwargs.update(
-            amount=amount,
-            currency_id=wallet_sudo.currency_id.id,
-            partner_id=request.env.user.partner_id.id,
-            landing_route=wallet_sudo.access_url,
-            is_validation=False,
+            return request.not_found()
+        response = request.render(
+            "prepaid_energy.portal_energy_now", self._energy_now_values(wallet_sudo)
         )
-        self._check_energy_provider(wallet_sudo, kwargs)
-        transaction_sudo = self._create_transaction(
-            custom_create_values={
-                "energy_wallet_id": wallet_sudo.id,
-                "energy_topup_fee": float(wallet_sudo._topup_fee(amount)),
-            },
-            **kwargs,
-        )
-        return transaction_sudo._get_processing_values()
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
-    def _check_energy_provider(self, wallet_sudo, kwargs):
-        """Refuse what the payment form does not offer; core trusts the browser here.
+    @http.route(
+        "/my/energy/<int:wallet_id>/emergency",
+        type="http",
+        auth="user",
+        methods=["POST"],
+        website=True,
+    )
+    def portal_energy_emergency(self, wallet_id, confirmed=None, **_kwargs):
+        """Take the emergency credit, where the policy offers it and it was confirmed."""
+        wallet_sudo = self._energy_wallet(wallet_id)
+        if wallet_sudo is None:
+            return request.redirect("/my/energy")
+        message = (False, request.env._("Please confirm that you want it."))
+        if confirmed:
+            try:
+                # in the user's own rights, which are checked there
+                request.env["energy.wallet"].browse(wallet_id).action_emergency()
+                message = (True, request.env._("The emergency credit is yours to use."))
+            except (AccessError, UserError) as error:
+                message = (False, error.args[0])
+        request.session["energy_message"] = message
+        return request.redirect(wallet_sudo.access_url)
 
-        :raise ValidationError: the provider is of another company, disabled, not
-            published or not for this amount; or its method or token does not fit.
-        """
-        partner = request.env.user.partner_id
-        # sudo: tenants read no providers
-        providers = (
-            request.env["payment.provider"]
-            .sudo()
-            ._get_compatible_providers(
-                wallet_sudo.company_id.id,
-                partner.id,
-                kwargs["amount"],
-                currency_id=kwargs["currency_id"],
-            )
-            .filtered(lambda one: one.id == kwargs.get("provider_id"))
-        )
-        if kwargs.get("flow") == "token":
-            offered = providers.env["payment.token"]._get_available_tokens(
-                providers.ids, partner.id
-            )
-            wanted = kwargs.get("token_id")
-        else:
-            offered = providers.env["payment.method"]._get_compatible_payment_methods(
-                providers.ids, partner.id, currency_id=kwargs["currency_id"]
-            )
-            wanted = kwargs.get("payment_method_id")
-        if not providers or wanted not in offered.ids:
-            raise ValidationError(
-                request.env._("This way of paying is not offered for this wallet.")
-            )
+    def _energy_may_manage(self):
+        """Whether the user is a main contact of a tenant, who invites others."""
+        role = request.env["energy.wallet"]._portal_role()
+        return request.env.user._is_portal() and role == "manage"
 
     def _energy_wallet(self, wallet_id):
         """The wallet in sudo mode if the user may read it, else ``None``."""
@@ -132,15 +112,21 @@ class PortalEnergy(PortalAccount):
         except (AccessError, MissingError):
             return None
 
-    def _energy_amount(self, wallet_sudo, value):
-        """The amount that the browser sent, rounded; 0 if it is none."""
-        amount = self._cast_as_float(value)
-        if amount is None or not math.isfinite(amount):
-            return 0.0
-        return wallet_sudo.currency_id.round(amount)
+    def _energy_now_values(self, wallet_sudo):
+        """What the part of the page shows that is fetched anew while it is open."""
+        role = request.env["energy.wallet"]._portal_role()
+        return {
+            **wallet_sudo._portal_now(),
+            "may_pay": role != "view",
+            "may_manage": self._energy_may_manage(),
+            "emergency": role != "view" and wallet_sudo.emergency_offered,
+            "emergency_text": wallet_sudo._format(
+                wallet_sudo.policy_id.emergency_credit
+            ),
+        }
 
-    def _energy_wallet_values(self, wallet_sudo, page):
-        """What the page shows of the wallet; read in the user's own rights."""
+    def _energy_wallet_values(self, wallet_sudo, page, **_kwargs):
+        """What the page shows of the wallet; the ledger in the user's own rights."""
         Entry = request.env["energy.wallet.entry"]
         domain = [("wallet_id", "=", wallet_sudo.id)]
         pages = pager(
@@ -149,67 +135,10 @@ class PortalEnergy(PortalAccount):
             page=page,
             step=PAGE,
         )
-        today = fields.Date.context_today(wallet_sudo)
-        days = request.env["energy.usage"]._read_group(
-            [*domain, ("day", ">=", fields.Date.subtract(today, days=13))],
-            ["day:day", "uom_id"],
-            ["quantity:sum", "amount_total:sum"],
-        )
-        most = {}
-        for _day, uom, quantity, _cost in days:
-            most[uom] = max(quantity, most.get(uom) or 1)
         return {
-            "wallet": wallet_sudo,
-            # sudo: meters are not the tenant's, their relay state is shown to him
-            "points": wallet_sudo.service_point_ids.sudo(),
+            **self._energy_now_values(wallet_sudo),
             "entries": Entry.search(domain, limit=PAGE, offset=pages["offset"]),
             "pager": pages,
-            "days": [
-                {
-                    "day": day,
-                    "quantity": quantity,
-                    "unit": uom.sudo().name,  # sudo: tenants read no units
-                    "share": 100 * quantity / most[uom],
-                    "cost": cost,
-                }
-                for day, uom, quantity, cost in days
-            ],
+            "message": request.session.pop("energy_message", None),
             "page_name": "energy_wallet",
-        }
-
-    def _energy_topup_values(self, wallet_sudo, amount, **kwargs):
-        """The payment form for the chosen amount, or the choice of amounts."""
-        policy = wallet_sudo.policy_id
-        low = policy.topup_minimum or 5.0
-        choices = [low * factor for factor in (1, 4, 10, 20, 40)]
-        if policy:
-            choices = [choice for choice in choices if choice <= policy.topup_maximum]
-        values = {"topup_choices": choices, "topup_amount": None, "topup_error": None}
-        if amount is None:
-            return values
-        chosen = self._energy_amount(wallet_sudo, amount)
-        try:
-            wallet_sudo._check_topup_amount(chosen)
-        except UserError as error:
-            return {**values, "topup_error": error.args[0]}
-        form = self._get_common_page_view_values(
-            invoices_data={
-                "partner": wallet_sudo.partner_id,
-                "company": wallet_sudo.company_id,
-                "total_amount": chosen,
-                "currency": wallet_sudo.currency_id,
-                "amount_residual": chosen,
-                "landing_route": wallet_sudo.access_url,
-                "transaction_route": f"{wallet_sudo.access_url}/transaction",
-            },
-            **kwargs,
-        )
-        fee = wallet_sudo._topup_fee(chosen)
-        return {
-            **values,
-            **form,
-            "amount": chosen,
-            "topup_amount": chosen,
-            "topup_fee": float(fee),
-            "topup_credited": float(exact(chosen, 6) - fee),
         }

@@ -121,18 +121,22 @@ class EnergyWallet(models.Model):
         elif balance >= exact(policy.restore_threshold, 6):
             values["emergency_active"] = False
         self._write_decided(values)
-        body = self._level_message(before, level, self._format(balance))
+        spoken = self._in_words_of_tenant()
+        body = spoken._level_message(before, level, spoken._format(balance))
         if body:
-            self._tell(body)
+            spoken._tell(body, "supply")
 
-    def _tell(self, body):
-        """Tell the tenant, and whoever follows the wallet."""
+    def _tell(self, body, kind):
+        """Tell those who want to hear it, and whoever follows the wallet.
+
+        :param str kind: of news, see ``energy.wallet.preference``.
+        """
         self.message_post(
             body=body,
             message_type="notification",
             subtype_xmlid="mail.mt_comment",
             author_id=self.env.ref("base.partner_root").id,
-            partner_ids=self.partner_id.ids,
+            partner_ids=self._listeners(kind).ids,
         )
 
     def _is_cut(self, now=None):
@@ -168,8 +172,10 @@ class EnergyWallet(models.Model):
     def _announce_cut(self):
         """Tell tenants whose wallets were used up before the policy was armed."""
         for wallet in self.filtered(lambda wallet: wallet.level == supply.CUT):
-            balance = wallet._format(wallet.balance)
-            wallet._tell(wallet._level_message(supply.CUT, supply.CUT, balance))
+            spoken = wallet._in_words_of_tenant()
+            balance = spoken._format(wallet.balance)
+            message = spoken._level_message(supply.CUT, supply.CUT, balance)
+            spoken._tell(message, "supply")
 
     def _wait_for_hours(self, grace=False):
         """Let cut-offs that are about to be made anew wait for cut-off hours again.
@@ -231,8 +237,12 @@ class EnergyWallet(models.Model):
                 SELECT DISTINCT wallet.id
                   FROM energy_wallet wallet
                   JOIN energy_policy policy ON policy.id = wallet.policy_id
-                  LEFT JOIN energy_policy_level level
-                         ON level.policy_id = policy.id AND level.basis = 'balance'
+                  LEFT JOIN LATERAL (
+                    SELECT balance FROM energy_policy_level
+                     WHERE policy_id = policy.id AND basis = 'balance'
+                     UNION ALL
+                    SELECT balance FROM energy_wallet_level
+                     WHERE wallet_id = wallet.id AND basis = 'balance') level ON true
                  WHERE wallet.active
                    AND (wallet.balance <= level.balance
                         AND level.balance < COALESCE(
@@ -251,8 +261,10 @@ class EnergyWallet(models.Model):
         wallets = self.search(
             [
                 "|",
+                "|",
                 ("policy_id.warning_days", ">", 0),
                 ("policy_id.level_ids.basis", "=", "days"),
+                ("own_level_ids.basis", "=", "days"),
             ]
         )
         days = wallets._days()
@@ -268,7 +280,7 @@ class EnergyWallet(models.Model):
         """
         for wallet in self:
             policy = wallet.sudo().policy_id  # sudo: as above
-            levels = policy._levels()[basis] if policy else []
+            levels = wallet._warning_levels()[basis] if policy else []
             given = (wallet.warned or {}).get(basis)
             given = None if given is None else Decimal(given)
             value = values.get(wallet.id, Decimal("Infinity"))
@@ -282,7 +294,8 @@ class EnergyWallet(models.Model):
             wallet._write_decided({"warned": warned})
             fresh = now is not None and (given is None or now < given)
             if fresh and wallet.level != supply.CUT:
-                wallet._tell(wallet._warning(basis, value))
+                spoken = wallet._in_words_of_tenant()
+                spoken._tell(spoken._warning(basis, value), "warning")
 
     def _warning(self, basis, value):
         """What the tenant reads."""
@@ -307,6 +320,7 @@ class EnergyWallet(models.Model):
         :raise AccessError: not one's own wallet, or only allowed to look.
         """
         self.check_access("read")
+        self._check_may_pay()
         if self.env.user._is_internal():
             self.check_access("write")
         for wallet in self:

@@ -1,0 +1,168 @@
+import math
+
+from odoo import http
+from odoo.exceptions import UserError, ValidationError
+from odoo.http import request
+
+from ..exchange.numbers import exact
+from .portal import PortalEnergy
+
+CHOICES = 6  # amounts to tap at …
+LAST = 3  # … so many of them were paid before
+LOOK_BACK = 20  # payments in which they are looked for
+
+
+class PortalTopup(PortalEnergy):
+    """Top-ups in two taps: an amount, then "Pay" with the saved way of paying."""
+
+    def _energy_wallet_values(self, wallet_sudo, page, amount=None, **kwargs):
+        values = super()._energy_wallet_values(wallet_sudo, page, **kwargs)
+        if not values["may_pay"]:
+            amount = None
+        return {**values, **self._energy_topup_values(wallet_sudo, amount)}
+
+    @http.route(
+        "/my/energy/<int:wallet_id>/transaction",
+        type="jsonrpc",
+        auth="user",
+        website=True,
+    )
+    def portal_energy_transaction(self, wallet_id, **kwargs):
+        """Create the draft transaction of a top-up.
+
+        Partner and currency come from the wallet, not from the browser; the amount is
+        checked against the policy's limits.
+
+        :return: the processing values of the transaction.
+        :raise ValidationError: not one's own wallet, or an amount out of bounds.
+        """
+        wallet_sudo = self._energy_wallet(wallet_id)
+        if wallet_sudo is None:
+            raise ValidationError(request.env._("This wallet is not yours."))
+        request.env["energy.wallet"]._check_may_pay()
+        self._validate_transaction_kwargs(kwargs)
+        amount = self._energy_amount(wallet_sudo, kwargs.get("amount"))
+        try:
+            wallet_sudo._check_topup_amount(amount)
+        except UserError as error:
+            raise ValidationError(error.args[0]) from error
+        kwargs.update(
+            amount=amount,
+            currency_id=wallet_sudo.currency_id.id,
+            partner_id=request.env.user.partner_id.id,
+            landing_route=wallet_sudo.access_url,
+            is_validation=False,
+        )
+        self._check_energy_provider(wallet_sudo, kwargs)
+        transaction_sudo = self._create_transaction(
+            custom_create_values={
+                "energy_wallet_id": wallet_sudo.id,
+                "energy_topup_fee": float(wallet_sudo._topup_fee(amount)),
+            },
+            **kwargs,
+        )
+        return transaction_sudo._get_processing_values()
+
+    def _check_energy_provider(self, wallet_sudo, kwargs):
+        """Refuse what the payment form does not offer; core trusts the browser here.
+
+        :raise ValidationError: the provider is of another company, disabled, not
+            published or not for this amount; or its method or token does not fit.
+        """
+        partner = request.env.user.partner_id
+        # sudo: tenants read no providers
+        providers = (
+            request.env["payment.provider"]
+            .sudo()
+            ._get_compatible_providers(
+                wallet_sudo.company_id.id,
+                partner.id,
+                kwargs["amount"],
+                currency_id=kwargs["currency_id"],
+            )
+            .filtered(lambda one: one.id == kwargs.get("provider_id"))
+        )
+        if kwargs.get("flow") == "token":
+            offered = providers.env["payment.token"]._get_available_tokens(
+                providers.ids, partner.id
+            )
+            wanted = kwargs.get("token_id")
+        else:
+            offered = providers.env["payment.method"]._get_compatible_payment_methods(
+                providers.ids, partner.id, currency_id=kwargs["currency_id"]
+            )
+            wanted = kwargs.get("payment_method_id")
+        if not providers or wanted not in offered.ids:
+            raise ValidationError(
+                request.env._("This way of paying is not offered for this wallet.")
+            )
+
+    def _energy_amount(self, wallet_sudo, value):
+        """The amount that the browser sent, rounded; 0 if it is none."""
+        amount = self._cast_as_float(value)
+        if amount is None or not math.isfinite(amount):
+            return 0.0
+        return wallet_sudo.currency_id.round(amount)
+
+    def _energy_topup_choices(self, wallet_sudo):
+        """Amounts to tap at: what restores supply, what was paid last, round ones.
+
+        :return: list of (amount, reason): ``restore``, ``last`` or "".
+        """
+        policy = wallet_sudo.policy_id
+        low = policy.topup_minimum or 5.0
+        needed = float(wallet_sudo._topup_needed())
+        last = wallet_sudo.env["account.payment"].search(
+            [
+                ("energy_wallet_id", "=", wallet_sudo.id),
+                ("state", "in", ("in_process", "paid")),
+                ("payment_type", "=", "inbound"),
+            ],
+            order="id desc",
+            limit=LOOK_BACK,
+        )
+        amounts = list(dict.fromkeys(last.mapped("amount")))[:LAST]
+        reasons = {needed: "restore"} if needed else {}
+        reasons.update((amount, "last") for amount in amounts if amount != needed)
+        for factor in (1, 4, 10, 20, 40):
+            if len(reasons) < CHOICES:
+                reasons.setdefault(low * factor, "")
+        most = policy.topup_maximum if policy else math.inf
+        return sorted(
+            (amount, why) for amount, why in reasons.items() if low <= amount <= most
+        )
+
+    def _energy_topup_values(self, wallet_sudo, amount):
+        """The payment form for the chosen amount, or the choice of amounts."""
+        values = {
+            "topup_choices": self._energy_topup_choices(wallet_sudo),
+            "topup_amount": None,
+            "topup_error": None,
+        }
+        if amount is None:
+            return values
+        chosen = self._energy_amount(wallet_sudo, amount)
+        try:
+            wallet_sudo._check_topup_amount(chosen)
+        except UserError as error:
+            return {**values, "topup_error": error.args[0]}
+        form = self._get_common_page_view_values(
+            invoices_data={
+                "partner": wallet_sudo.partner_id,
+                "company": wallet_sudo.company_id,
+                "total_amount": chosen,
+                "currency": wallet_sudo.currency_id,
+                "amount_residual": chosen,
+                "landing_route": wallet_sudo.access_url,
+                "transaction_route": f"{wallet_sudo.access_url}/transaction",
+            }
+        )
+        fee = wallet_sudo._topup_fee(chosen)
+        return {
+            **values,
+            **form,
+            "amount": chosen,
+            "topup_amount": chosen,
+            "topup_fee": float(fee),
+            "topup_credited": float(exact(chosen, 6) - fee),
+        }
