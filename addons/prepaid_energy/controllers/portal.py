@@ -85,7 +85,7 @@ class PortalEnergy(PortalAccount):
         website=True,
     )
     def portal_energy_emergency(self, wallet_id, confirmed=None, **_kwargs):
-        """Take the emergency credit, where the policy offers it and it was confirmed."""
+        """Take the emergency credit, where it is offered and was confirmed."""
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             return request.redirect("/my/energy")

@@ -17,6 +17,7 @@ HOURS = "energy.interval"
 PERIODS = ("hour", "day", "month")
 SHOWN = ("quantity", "cost")
 OTHER = "\x00"  # what is no energy, and what has no band
+MOST_COLORS = 11  # more bands than that share colours; patterns and names tell them
 NO_BAND = ("", "all", False, None)
 
 
@@ -228,11 +229,16 @@ class PortalUse(PortalEnergy):
         names = {row[3] for row in rows if row[place]}
         # sudo: tenants read no tariffs; the colours of their own bands
         bands = request.env["energy.tariff.band"].sudo()
-        found = {}
+        numbers = {}
         for band in bands.search([("name", "in", list(names - {OTHER}))]):
-            found.setdefault(band.name, picture.color(band.color))
+            numbers.setdefault(band.name, band.color)
         for name in sorted(names - {OTHER}):
-            found.setdefault(name, picture.color(len(found) + 1))
+            numbers.setdefault(name, len(numbers) + 1)
+        found = {}
+        for name, number in numbers.items():
+            while picture.color(number) in found.values() and len(found) < MOST_COLORS:
+                number += 1
+            found[name] = picture.color(number)
         series = [(name, name, color) for name, color in found.items()]
         if OTHER in names:
             only = request.env._("Consumption")

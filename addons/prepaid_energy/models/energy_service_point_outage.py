@@ -93,8 +93,8 @@ class EnergyServicePoint(models.Model):
                 rearm=self._tenant_time(self.rearm_at),
             )
         return self.env._(
-            "Tripped on overload at %s. Somebody must look into it on site and confirm; "
-            "please call the park's office.",
+            "Tripped on overload at %s. Somebody must look into it on site and "
+            "confirm; please call the park's office.",
             self._tenant_time(self.tripped_at),
         )
 

@@ -77,8 +77,9 @@ class EnergyServicePoint(models.Model):
 
         def text(value):
             number = formatLang(self.env, float(value), digits=digits)
-            sides = [number, currency.symbol]
-            return " ".join(sides[::-1] if currency.position == "before" else sides)
+            before = currency.position == "before"
+            sides = (currency.symbol, number) if before else (number, currency.symbol)
+            return "\N{NO-BREAK SPACE}".join(sides)
 
         change = price["next"]
         return {

@@ -113,7 +113,7 @@ class EnergyWallet(models.Model):
         return pay - self._topup_fee(float(pay)) - recovered
 
     def _outage_text(self, clock):
-        """ "Cut at 14:05: balance −0.20; pay 25 to restore."; "" where it is not cut."""
+        """What was cut when, and what to pay to have it back; empty while it is not."""
         if self.level != supply.CUT:
             return ""
         values = {
@@ -159,6 +159,7 @@ class EnergyWallet(models.Model):
             "low": self._format(low),
             "high": self._format(high),
             "warning_text": self._format(warning),
+            "cutoff_text": self._format(self._cutoff()),
             "color": GAUGE_COLORS[self.level],
             "label": self.env._(
                 "Balance %(balance)s on a scale to %(high)s; warning at %(warning)s, "

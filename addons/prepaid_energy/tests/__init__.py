@@ -18,6 +18,8 @@ from . import (
     test_plain_pdf,
     test_policy,
     test_portal,
+    test_portal_now,
+    test_portal_use,
     test_proof,
     test_relay,
     test_reports,

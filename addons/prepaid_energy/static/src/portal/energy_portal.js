@@ -1,7 +1,7 @@
 /* The tenant's page stays true while it is open, and a chart opens in its place. */
 
-import { Interaction } from "@web/public/interaction";
-import { registry } from "@web/core/registry";
+import {Interaction} from "@web/public/interaction";
+import {registry} from "@web/core/registry";
 
 const CALM = 30000; // milliseconds between two looks at the balance
 const EAGER = 5000; // while supply is missing: it may come back any moment
@@ -10,7 +10,7 @@ const EAGER = 5000; // while supply is missing: it may come back any moment
 export class EnergyNow extends Interaction {
     static selector = "#o_energy_now";
     dynamicContent = {
-        _document: { "t-on-visibilitychange": this.onVisible },
+        _document: {"t-on-visibilitychange": this.onVisible},
     };
 
     start() {
@@ -45,7 +45,7 @@ export class EnergyNow extends Interaction {
         let answer;
         try {
             answer = await this.waitFor(
-                fetch(this.el.dataset.url, { headers: { Accept: "text/html" } })
+                fetch(this.el.dataset.url, {headers: {Accept: "text/html"}})
             );
         } catch {
             return this.schedule(); // no network: what is shown has its time beside it
@@ -53,29 +53,33 @@ export class EnergyNow extends Interaction {
         if (answer.redirected || !answer.ok) {
             return; // logged out, or not ours any more
         }
-        const html = await this.waitFor(answer.text());
-        if (!this.el.contains(document.activeElement)) {
-            this.show(html);
-        }
+        this.show(await this.waitFor(answer.text()));
         this.schedule();
     }
 
     /**
      * Put what the server rendered in place; say it only where the words changed.
+     * A part in which somebody is just at work is left alone.
      *
-     * @param {String} html of the section's content, rendered by our own template
+     * @param {String} html of the parts, rendered by our own template
      */
     show(html) {
         const fresh = new DOMParser().parseFromString(html, "text/html");
         const said = this.el.querySelector("[role=status]");
         const news = fresh.querySelector("[role=status]");
-        if (said && news) {
-            if (said.textContent.trim() !== news.textContent.trim()) {
-                said.replaceChildren(...news.cloneNode(true).childNodes);
+        for (const part of fresh.querySelectorAll("[data-part]")) {
+            const shown = this.el.querySelector(`[data-part="${part.dataset.part}"]`);
+            if (!shown || shown.contains(document.activeElement)) {
+                continue;
             }
-            news.replaceWith(said); // the same element, or no reader would speak
+            if (said && news && shown.contains(said)) {
+                if (said.textContent.trim() !== news.textContent.trim()) {
+                    said.replaceChildren(...news.cloneNode(true).childNodes);
+                }
+                news.replaceWith(said); // the same element, or no reader would speak
+            }
+            shown.replaceChildren(...part.childNodes);
         }
-        this.el.replaceChildren(...fresh.body.childNodes);
     }
 }
 
@@ -83,7 +87,7 @@ export class EnergyNow extends Interaction {
 export class EnergyUse extends Interaction {
     static selector = "#o_energy_use";
     dynamicContent = {
-        _root: { "t-on-click": this.onClick },
+        _root: {"t-on-click": this.onClick},
     };
 
     async onClick(ev) {
@@ -97,7 +101,7 @@ export class EnergyUse extends Interaction {
         try {
             answer = await this.waitFor(fetch(link.dataset.use));
         } catch {
-            answer = { ok: false };
+            answer = {ok: false};
         }
         if (!answer.ok || answer.redirected) {
             window.location.assign(link.getAttribute("href"));
