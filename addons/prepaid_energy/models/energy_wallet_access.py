@@ -144,9 +144,10 @@ class EnergyWallet(models.Model):
 
     def _grant_to(self, user):
         """Let an invited user see these wallets of the tenant, and no others."""
-        own = self.env["energy.wallet"].search([])
-        # sudo: tenants write no wallets; both are their own
-        for wallet in own.sudo():
+        tenant = self.env.user.commercial_partner_id
+        # sudo: tenants write no wallets; these are their own
+        wallets = self.env["energy.wallet"].sudo()
+        for wallet in wallets.search([("partner_id", "child_of", tenant.id)]):
             wanted = wallet in self.sudo()
             if (user in wallet.portal_user_ids) != wanted:
                 link = (4 if wanted else 3, user.id, 0)
