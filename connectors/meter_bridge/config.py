@@ -47,6 +47,7 @@ class Erp(Strict):
     api_key_file: Path | None = None
     timeout: float = Field(default=30, gt=0)
     commands_interval: float = Field(default=1, gt=0)
+    full_report_interval: float = Field(default=30, gt=0)
     send_interval: float = Field(default=0.5, gt=0)
     retry_first: float = Field(default=1, gt=0)
     retry_max: float = Field(default=30, gt=0)

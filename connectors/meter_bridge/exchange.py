@@ -29,6 +29,32 @@ log = structlog.get_logger(__name__)
 RESUMED = "resumed_under"
 
 
+class Told:
+    """Which states the ERP has: it is told what is new to it, and every ``full_every``
+    seconds all, so that nothing stays wrong that it forgot or overheard."""
+
+    def __init__(self, full_every: float):
+        self._full_every = full_every
+        self._known: dict[str, dict[str, Any]] = {}
+        self._full_at: float | None = None
+
+    def news(self, rows: list[dict[str, Any]], now: float) -> list[dict[str, Any]]:
+        """The rows to tell; ``now`` on the steady clock."""
+        if self._full_at is None or now - self._full_at >= self._full_every:
+            return rows
+        return [row for row in rows if self._known.get(row["meter_serial"]) != row]
+
+    def confirmed(self, rows: list, told: list, now: float) -> None:
+        """The ERP answered when it was ``told`` the news of ``rows``."""
+        self._known = {row["meter_serial"]: row for row in rows}
+        if len(told) == len(rows):
+            self._full_at = now
+
+    def forget(self) -> None:
+        """Tell all next time."""
+        self._full_at = None
+
+
 class Exchange:
     """The loops that fetch commands and report outcomes.
 
@@ -50,6 +76,7 @@ class Exchange:
         self._erp, self._outbox, self._config = erp, outbox, config
         self._link, self._lease = link, lease
         self._submit, self._reported, self._forget = submit, reported, forget
+        self._told = Told(config.full_report_interval)
 
     async def commands_forever(self) -> None:
         """Report relay states and fetch commands until cancelled."""
@@ -75,8 +102,9 @@ class Exchange:
     async def _fetch(self) -> None:
         asked_at, asked = time.time(), time.monotonic()
         states = await self._states()
+        news = self._told.news(states, asked)
         try:
-            raw, lease = await self._erp.commands(states, self._lease.instance)
+            raw, lease = await self._erp.commands(news, self._lease.instance)
         except ErpError as error:
             self._link.failed(error)
             self._lease.no_word()
@@ -84,6 +112,7 @@ class Exchange:
         self._link.ok()
         await self._heed(lease, asked)
         if self._lease.may_take_commands:
+            self._told.confirmed(states, news, asked)
             await self.take_commands(raw)
             due = {str(item.get("id")) for item in raw if isinstance(item, dict)}
             await self._outbox.run(CommandStore.withdraw, due, asked_at)
@@ -91,6 +120,7 @@ class Exchange:
     async def _heed(self, told: dict[str, Any] | None, asked: float) -> None:
         """Take the ERP's word on who is the master; ``asked`` on the steady clock."""
         if self._lease.take(told, asked):
+            self._told.forget()  # another bridge may have told something else
             await self._outbox.run(CommandStore.put, "lease", self._lease.memory())
             if not self._lease.may_take_commands:
                 self._forget()

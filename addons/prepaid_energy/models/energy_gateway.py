@@ -106,7 +106,8 @@ class EnergyGateway(models.Model):
 
         Also the gateway's heartbeat. Cheap when nothing changed: three SELECTs.
 
-        :param list reported: dicts ``meter_serial, relay, generation, load_limit_kw?``.
+        :param list reported: dicts ``meter_serial, relay, generation, load_limit_kw?``
+            of all meters, or of those that changed since the last call.
         :return: dict ``commands``.
         :raise AccessError: (403) the caller is no gateway's user.
         """
@@ -180,7 +181,10 @@ class EnergyGateway(models.Model):
             self.invalidate_recordset(["last_seen", "online"])
 
     def _take_reported(self, reported):
-        """Store what the bridge read back; verify or repeat commands by it."""
+        """Store what the bridge read back; verify or repeat commands by it.
+
+        A meter that is not named is as it was reported last.
+        """
         rows = {str(row.get("meter_serial")): row for row in reported}
         meters = self.env["energy.meter"].search(
             [
@@ -196,6 +200,8 @@ class EnergyGateway(models.Model):
             row = rows.get(meter.serial)
             if row is not None and meter.has_relay:
                 self._take_reported_relay(meter, row)
+            elif meter.has_relay and meter._strays():
+                meter._reconcile()
             if row is not None and meter.can_limit:
                 limit = row.get("load_limit_kw")
                 meter._take_reported_limit(limit, meter in ordered)

@@ -105,6 +105,15 @@ class EnergyMeter(models.Model):
                 user_id=point.site_id.user_id.id,
             )
 
+    def _strays(self):
+        """Whether the relay, as it was read back last, is not as it is wanted."""
+        wanted = self.service_point_id.desired_state
+        return self.relay_state != "unknown" and wanted not in (
+            False,
+            supply.HOLD,
+            self.relay_state,
+        )
+
     def _reconcile(self):
         """Repeat what was lost, and report what happened on site (invariant 7).
 

@@ -244,6 +244,21 @@ class TestRelay(RelayCase):
         self.assertEqual(self.poll("open", 9, serial="M-FOREIGN"), [])
         self.assertEqual(meter.relay_state, "unknown")
 
+    def test_a_meter_that_is_not_named_is_as_it_was_reported_last(self):
+        (command,) = self.run_dry()
+        self.poll("open", command["generation"])
+        self.poll("closed", command["generation"])  # by itself: opened again
+        again = self.bridge.commands([])["commands"]
+        self.assertEqual([c["value"] for c in again], ["open"])
+        self.assertGreater(again[0]["generation"], command["generation"])
+        self.command(("state", "=", "sent"))._finish("failed")
+        self.meter.relay_retry_at = False
+        (third,) = self.bridge.commands([])["commands"]
+        self.assertGreater(third["generation"], again[0]["generation"])
+        self.poll("open", third["generation"])
+        self.assertEqual(self.bridge.commands([])["commands"], [])
+        self.assertEqual(self.meter.relay_state, "open")
+
     def test_polls_without_news_write_nothing(self):
         self.poll("closed")
         self.env.flush_all()

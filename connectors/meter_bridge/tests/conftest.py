@@ -39,7 +39,7 @@ class FakeErp:
         self.unknown, self.poison = set(), None
         self.commands, self.results, self.reported, self.events = [], [], [], []
         self.with_ingest, self.report_status, self.headers = [], 200, {}
-        self.telemetry = []
+        self.telemetry, self.reports = [], []
         self.meters, self.version, self.asked = [], "1", []
         self.holder, self.since, self.until, self.lease_s = None, 0, 0.0, 1.5
         self.given, self.handed = set(), set()
@@ -68,7 +68,10 @@ class FakeErp:
         lease = self._lend(body.get("instance"))
         if lease and lease["holder"] != body["instance"]:
             return web.json_response({"commands": [], "lease": lease})
-        self.reported = body["reported"]
+        self.reports.append(body["reported"])
+        known = {row["meter_serial"]: row for row in self.reported}
+        known.update({row["meter_serial"]: row for row in body["reported"]})
+        self.reported = list(known.values())
         handed = [{**c, "read_back": c["id"] in self.handed} for c in self.commands]
         if lease:
             self.given |= {command["id"] for command in self.commands}

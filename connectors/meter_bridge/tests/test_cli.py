@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from string import Template
+from xml.etree import ElementTree
 
 import aiohttp
 from conftest import config_of, running_bridge, until
@@ -17,10 +18,13 @@ from wire_stubs import PtyStub, TcpStub
 
 from meter_bridge import config, meter_profile
 from meter_bridge.cli import cli as cli_program
+from meter_bridge.meter_list import placed
 from meter_bridge.simulator.cli import cli as sim_program
 from meter_bridge.simulator.config import load_plant
 
 DEMO = Path(__file__).parent.parent / "demo"
+ADDON = Path(__file__).parents[3] / "addons" / "prepaid_energy"
+DEMO_DATA = ADDON / "demo" / "energy_demo_park.xml"
 
 
 async def cli(*arguments, program=cli_program):
@@ -144,7 +148,7 @@ async def test_health(plant, erp, tmp_path, unused_tcp_port):
 
 
 def test_the_demo_park(tmp_path):
-    """Twenty meters; bridge and plant agree on every one of them."""
+    """Twenty meters; the ERP's list and the plant agree on every one of them."""
     values = {
         "ODOO_URL": "http://127.0.0.1:8069",
         "ODOO_DB": "demo",
@@ -162,14 +166,27 @@ def test_the_demo_park(tmp_path):
         (tmp_path / f"{name}.toml").write_text(text)
     plant = load_plant(tmp_path / "plant.toml")
     bridge = config.load(tmp_path / "bridge.toml")
-
-    def places(lines):
-        return {
-            (line.port, meter.device, meter.serial, meter.profile)
-            for line in lines
-            for meter in line.meters
-        }
-
-    assert places(plant.lines) == places(bridge.lines)
-    assert len(places(plant.lines)) == 20
+    meters, problems = placed(bridge, demo_meters())
+    assert not problems
+    ours = {
+        (line.port, meter.device, meter.serial, meter.profile)
+        for line in bridge.lines
+        for meter in meters[line.name]
+    }
+    simulated = {
+        (line.port, meter.device, meter.serial, meter.profile)
+        for line in plant.lines
+        for meter in line.meters
+    }
+    assert simulated == ours
+    assert len(simulated) == 20
     assert {line.port for line in plant.lines} == {28020, 28021, 28022}
+
+
+def demo_meters():
+    """The meters of the ERP's demo data, as its protocol hands them out."""
+    rows = []
+    for record in ElementTree.parse(DEMO_DATA).iter("record"):
+        if record.get("model") == "energy.meter":
+            rows.append({item.get("name"): item.text for item in record.iter("field")})
+    return rows
