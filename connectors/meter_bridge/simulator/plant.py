@@ -8,32 +8,24 @@ import json
 import math
 import os
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from meter_bridge import codec
 from meter_bridge.meter_profile import POWER_UNITS, Profile, named
-from meter_bridge.simulator.config import MeterConfig, PlantConfig, PlantError
-from meter_bridge.simulator.curve import LoadCurve
+from meter_bridge.simulator.config import (
+    MeterConfig,
+    PlantConfig,
+    PlantError,
+    subject_of,
+)
+from meter_bridge.simulator.curve import LoadCurve, RowCurve
+from meter_bridge.simulator.faults import Faults
 from meter_bridge.simulator.mqtt_config import MqttMeterConfig
 
 VOLTAGE = 230.0
-
-
-@dataclass
-class Faults:
-    """What is wrong with a meter, injected over the control port."""
-
-    silent: bool = False
-    relay_stuck: bool = False
-    delay_s: float = 0.0
-    exception: int = 0
-    truncate: bool = False
-    wrong_id: bool = False
-    load_kw: float | None = None
-    time_factor: float | None = None
 
 
 @dataclass
@@ -43,20 +35,46 @@ class SimMeter:
     config: MeterConfig | MqttMeterConfig
     profile: Profile | None  # None: it does not speak by registers
     energy: float
+    subject: str = "modbus_tcp"  # what it is to a fault
     relay: str = "closed"
     power: float = 0.0
     faults: Faults = field(default_factory=Faults)
     writes: list[dict] = field(default_factory=list)
     limit: list[int] | None = None  # registers of the load limit, once written
+    exchanges: int = 0
 
     def register(self) -> str:
         """What the bridge should read: after CT × PT and the meter's resolution."""
         if self.profile is None:
-            return f"{math.floor(self.energy * 1000) / 1000:.3f}"
+            shown = self.energy % self.config.rollover_kwh
+            return f"{math.floor(shown * 1000) / 1000:.3f}"
         name = self.profile.register_value
         words = self.profile.encode(name, self._shown(name))
         amount = self.profile.decode(name, words, self.config.ct, self.config.pt)
         return codec.plain(self.profile.to_standard(name, amount))
+
+    @property
+    def end_kwh(self) -> float | None:
+        """Where the register begins anew."""
+        if self.profile is None:
+            return self.config.rollover_kwh
+        name = self.profile.register_value
+        value = self.profile.values[name]
+        if value.rollover is None:
+            return None
+        end = self.profile.to_standard(name, value.rollover)
+        return float(value.with_ratios(end, self.config.ct, self.config.pt))
+
+    def happen(self, kind: str, value) -> None:
+        """Let something happen to it: ``rollover``, ``exchange`` or ``relay``."""
+        if kind == "rollover":
+            self.energy = math.ceil((self.energy + 1) / self.end_kwh) * self.end_kwh
+            self.energy -= value
+        elif kind == "exchange":
+            self.energy, self.relay, self.limit = value, "closed", None
+            self.exchanges += 1
+        elif kind == "relay":
+            self.relay = value
 
     def _shown(self, name: str) -> Decimal:
         """The quantity ``name`` in the profile's unit, before CT × PT."""
@@ -111,8 +129,8 @@ class SimMeter:
             return False
         limit = profile.load_limit
         if limit and (address, len(words)) == (limit.address, limit.count):
-            self.writes.append({"limit": words, "stuck": self.faults.relay_stuck})
-            if not self.faults.relay_stuck:
+            self.writes.append({"limit": words, "stuck": self.faults.stuck_relay})
+            if not self.faults.stuck_relay:
                 self.limit = words
             return True
         if profile.relay is None:
@@ -125,30 +143,32 @@ class SimMeter:
 
     def switch(self, state: str) -> None:
         """Obey a command for the relay, unless it is stuck."""
-        self.writes.append({"value": state, "stuck": self.faults.relay_stuck})
-        if not self.faults.relay_stuck:
+        self.writes.append({"value": state, "stuck": self.faults.stuck_relay})
+        if not self.faults.stuck_relay:
             self.relay = state
 
 
 class Plant:
     """All meters, and the time in the plant."""
 
-    def __init__(self, config: PlantConfig, curve: LoadCurve):
-        self.config, self.curve = config, curve
+    def __init__(
+        self,
+        config: PlantConfig,
+        curve: LoadCurve | RowCurve,
+        curves: dict[str, LoadCurve | RowCurve] | None = None,
+    ):
+        self.config, self.curve, self._curves = config, curve, curves or {}
         self.time_factor = config.time_factor
         if config.begin:
             self.clock = config.begin.replace(tzinfo=UTC).timestamp()
         else:
             self.clock = datetime.now(UTC).timestamp() + config.utc_offset_h * 3600
         self.meters: dict[str, SimMeter] = {}
-        for line in config.lines:
-            for item in line.meters:
-                meter = SimMeter(item, named(item.profile), float(item.initial_kwh))
-                self.meters[item.serial] = meter
-        for broker in config.brokers:
-            for item in broker.meters:
-                meter = SimMeter(item, None, float(item.initial_kwh))
-                self.meters[item.serial] = meter
+        for place, item in config.places():
+            profile = named(item.profile) if isinstance(item, MeterConfig) else None
+            meter = SimMeter(item, profile, float(item.initial_kwh))
+            meter.subject = subject_of(place, item)
+            self.meters[item.serial] = meter
         self._parents = {
             child: meter
             for meter in self.meters.values()
@@ -201,8 +221,10 @@ class Plant:
         for serial in self.meters:
             self._flow(serial, seconds, flows)
         for serial, (power, energy) in flows.items():
-            self.meters[serial].power = power
-            self.meters[serial].energy += energy
+            meter = self.meters[serial]
+            meter.power = power
+            if not meter.faults.frozen:
+                meter.energy += energy
 
     def _flow(self, serial: str, seconds: float, flows: dict) -> tuple[float, float]:
         """Power in kW now, and energy in kWh over ``seconds`` of real time."""
@@ -229,9 +251,9 @@ class Plant:
         days = config.shift_days
         if days is None:  # another day for each meter, weekdays stay weekdays
             days = zlib.crc32(config.serial.encode()) % 50 * 7
-        year = datetime.fromtimestamp(self.clock, UTC).timetuple()
-        second = (year.tm_yday - 1 + days) * 86400 + self.clock % 86400
-        return config.nominal_kw * self.curve.at(second) + config.leak_kw
+        curve = self._curves.get(config.serial, self.curve)
+        load = curve.kilowatts(config.nominal_kw, self.clock, days)
+        return load + config.leak_kw
 
     def add_energy(self, serial: str, kwh: float) -> None:
         """Let ``kwh`` flow through the meter at once, and through what feeds it."""
@@ -242,6 +264,14 @@ class Plant:
             kwh *= 1 + (parent.config.loss if parent else 0)
             meter = parent
 
+    def happen(self, serial: str, kind: str, value) -> None:
+        """Let something happen to a meter; see :data:`faults.KINDS`."""
+        if kind == "add_kwh":
+            self.add_energy(serial, value)
+        else:
+            self.meters[serial].happen(kind, value)
+        self.advance(0)
+
     def state(self) -> dict[str, dict]:
         """What each meter shows, by serial; exact energy in ``energy_kwh``."""
         return {
@@ -251,7 +281,7 @@ class Plant:
                 "relay": meter.relay,
                 "energized": self.energized(meter),
                 "power_kw": round(meter.power, 4),
-                "faults": meter.faults.__dict__,
+                "faults": asdict(meter.faults),
                 "writes": meter.writes[-20:],
                 "write_count": len(meter.writes),
             }

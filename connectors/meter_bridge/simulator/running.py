@@ -1,23 +1,31 @@
 """The running plant: servers, control port, and time that passes."""
 
 import asyncio
+from functools import cache
 from pathlib import Path
 
 from meter_bridge.simulator import curve
 from meter_bridge.simulator.config import PlantConfig
 from meter_bridge.simulator.control import serve
+from meter_bridge.simulator.faults import FaultConfig
 from meter_bridge.simulator.mqtt_devices import MqttDevices
 from meter_bridge.simulator.plant import Plant
+from meter_bridge.simulator.script import Script
 from meter_bridge.simulator.server import LineServer
 
 
 def plant_of(config: PlantConfig) -> Plant:
     """Build the plant of a plant file; raises :class:`curve.CurveError`."""
+    read = cache(curve.from_file)
+    load = curve.generated(config.floor)
     if config.load_csv:
-        load = curve.from_csv(Path(config.load_csv), config.floor)
-    else:
-        load = curve.generated(config.floor)
-    return Plant(config, load)
+        load = read(Path(config.load_csv), config.load_format, config.floor)
+    own = {
+        meter.serial: read(meter.load_csv, meter.load_format, config.floor)
+        for _, meter in config.places()
+        if meter.load_csv
+    }
+    return Plant(config, load, own)
 
 
 class RunningPlant:
@@ -28,6 +36,7 @@ class RunningPlant:
         self.plant = plant_of(config)
         self.lines = {line.name: LineServer(line, self.plant) for line in config.lines}
         self.brokers = [MqttDevices(item, self.plant) for item in config.brokers]
+        self.script = Script(self)
         self._control = None
         self._started: list[LineServer | MqttDevices] = []
         self._passing: asyncio.Task | None = None
@@ -37,11 +46,13 @@ class RunningPlant:
             for server in (*self.lines.values(), *self.brokers):
                 await server.start()
                 self._started.append(server)
-            self._control = await serve(self.plant)
+            self._control = await serve(self)
         except BaseException:
             await self._close()
             raise
         self._passing = asyncio.create_task(self._pass_time())
+        for fault in self.config.faults:
+            self.script.add(fault)
         return self
 
     async def __aexit__(self, *_):
@@ -51,10 +62,17 @@ class RunningPlant:
     async def _close(self) -> None:
         if self._passing:
             self._passing.cancel()
+        self.script.stop()
         for server in self._started:
             await server.stop()
         if self._control:
             await self._control.cleanup()
+
+    def place(self, fault: FaultConfig, name: str) -> LineServer | MqttDevices:
+        """The line or broker that a fault is about."""
+        if fault.line:
+            return self.lines[name]
+        return next(item for item in self.brokers if item.config.name == name)
 
     @property
     def control_port(self) -> int:

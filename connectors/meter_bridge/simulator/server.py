@@ -52,7 +52,7 @@ def _read(meter: SimMeter, function: int, address: int, count: int) -> bytes:
     if not image or address < min(image) or address + count - 1 > max(image):
         return bytes((function | 0x80, ILLEGAL_ADDRESS))
     words = [image.get(address + offset, 0) for offset in range(count)]
-    if meter.faults.truncate:
+    if meter.faults.short:
         words.pop()
     return struct.pack(f">BB{len(words)}H", function, 2 * len(words), *words)
 
@@ -73,6 +73,7 @@ class LineServer:
         self._devices = {m.device: plant.meters[m.serial] for m in config.meters}
         self._rtu = config.framing == "rtu"
         self._server: asyncio.Server | None = None
+        self._port = config.port
         self._wires = asyncio.Lock()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -83,9 +84,10 @@ class LineServer:
 
     async def start(self) -> None:
         """Listen; raises :class:`PlantError` when the port is taken."""
-        host, port = self.config.host, self.config.port
+        host, port = self.config.host, self._port
         try:
             self._server = await asyncio.start_server(self._serve, host, port)
+            self._port = self.port
         except OSError as error:
             raise PlantError(
                 f"line {self.config.name}: cannot listen on {host}:{port}, "
@@ -94,10 +96,20 @@ class LineServer:
 
     async def stop(self) -> None:
         """Close the port and all connections."""
-        self._server.close()
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
         for writer in self._writers:
-            writer.close()
-        await self._server.wait_closed()
+            writer.transport.abort()
+        await server.wait_closed()
+
+    async def set_down(self, down: bool) -> None:
+        """Nobody listens, or somebody does again, on the same port."""
+        if down:
+            await self.stop()
+        elif self._server is None:
+            await self.start()
 
     async def _serve(self, reader: asyncio.StreamReader, writer) -> None:
         self._writers.add(writer)
@@ -106,9 +118,9 @@ class LineServer:
             while True:
                 number, unit, request = await receive(reader)
                 async with self._wires:
-                    answer = await self._answer(unit, request)
+                    answer = await self._answer(number, unit, request)
                 if answer is not None:
-                    writer.write(self._frame(number, *answer))
+                    writer.write(answer)
                     await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             pass
@@ -116,13 +128,17 @@ class LineServer:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, unit: int, request: bytes) -> tuple[int, bytes] | None:
+    async def _answer(self, number: bytes, unit: int, request: bytes) -> bytes | None:
         meter = self._devices.get(unit)
         if meter is None or meter.faults.silent:
             return None
-        if meter.faults.delay_s:
-            await asyncio.sleep(meter.faults.delay_s)
-        return unit + meter.faults.wrong_id, respond(meter, request)
+        if meter.faults.late:
+            await asyncio.sleep(meter.faults.late)
+        faults = meter.faults
+        frame = self._frame(number, unit + faults.wrong_id, respond(meter, request))
+        if faults.crc and self._rtu:
+            frame = frame[:-1] + bytes((frame[-1] ^ 0xFF,))
+        return frame[: len(frame) // 2] if faults.truncated else frame
 
     @staticmethod
     async def _receive_tcp(reader) -> tuple[bytes, int, bytes]:

@@ -109,7 +109,7 @@ async def test_limits_count_their_own_generations_and_can_be_withdrawn(
 
 
 async def test_a_limit_that_the_meter_does_not_take_has_failed(plant, erp, bridge):
-    plant.plant.meters["M1"].faults.relay_stuck = True
+    plant.plant.meters["M1"].faults.stuck_relay = True
     erp.commands = [limit(21, "3")]
     result = await until(lambda: erp.outcome(21))
     assert (result["outcome"], result["observed"]) == ("failed", "0")

@@ -9,7 +9,7 @@ from conftest import plant_config, running_bridge, until
 from mqtt_tools import Publisher, mqtt_config
 from test_switching import seed
 
-from meter_bridge.simulator.mqtt_devices import APPLICATION
+from meter_bridge.simulator.mqtt_config import APPLICATION
 from meter_bridge.simulator.running import RunningPlant
 
 EUI = "0102030405060708"
@@ -94,7 +94,7 @@ async def test_an_opened_relay_really_stops_the_count(
 async def test_a_stuck_relay_is_reported_as_failed(
     plant, erp, bridge, relay_command, serial
 ):
-    plant.plant.meters[serial].faults.relay_stuck = True
+    plant.plant.meters[serial].faults.stuck_relay = True
     erp.commands = [relay_command(21, serial, "open")]
     result = await until(lambda: erp.outcome(21))
     assert (result["outcome"], result["observed"]) == ("failed", "closed")
@@ -104,7 +104,7 @@ async def test_a_stuck_relay_is_reported_as_failed(
 async def test_an_acknowledged_downlink_is_not_verified_by_that(
     plant, erp, bridge, relay_command
 ):
-    plant.plant.meters["L"].faults.relay_stuck = True
+    plant.plant.meters["L"].faults.stuck_relay = True
     erp.commands = [relay_command(22, "L", "open")]
     result = await until(lambda: erp.outcome(22))
     assert result["outcome"] == "failed"

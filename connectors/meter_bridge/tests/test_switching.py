@@ -66,7 +66,7 @@ async def test_a_command_of_an_ingest_answer_is_executed_once(
 
 
 async def test_a_stuck_relay_is_reported_as_failed(plant, erp, bridge, relay_command):
-    plant.plant.meters["M1"].faults.relay_stuck = True
+    plant.plant.meters["M1"].faults.stuck_relay = True
     erp.commands = [relay_command(31, "M1", "open")]
     result = await until(lambda: erp.outcome(31))
     assert (result["outcome"], result["observed"]) == ("failed", "closed")
@@ -107,10 +107,10 @@ async def test_of_two_commands_at_once_the_newest_generation_wins(
 async def test_a_lost_answer_to_the_write_is_read_back_not_repeated(
     plant, erp, bridge, relay_command
 ):
-    plant.plant.meters["M1"].faults.delay_s = 0.4
+    plant.plant.meters["M1"].faults.late = 0.4
     erp.commands = [relay_command(71, "M1", "open")]
     await until(lambda: plant.plant.meters["M1"].writes)
-    plant.plant.meters["M1"].faults.delay_s = 0
+    plant.plant.meters["M1"].faults.late = 0
     assert (await until(lambda: erp.outcome(71)))["outcome"] == "verified"
     assert len(plant.plant.meters["M1"].writes) == 1
 

@@ -32,17 +32,17 @@ async def total(bus, device):
 
 
 async def test_an_answer_after_its_time_out_never_meets_the_next_request(bus):
-    bus.plant.meters["M1"].faults.delay_s = 0.35
+    bus.plant.meters["M1"].faults.late = 0.35
     for _ in range(3):
         with pytest.raises(NoAnswer):
             await total(bus, 1)
         assert await total(bus, 2) == 2000
-    bus.plant.meters["M1"].faults.delay_s = 0
+    bus.plant.meters["M1"].faults.late = 0
     assert await total(bus, 1) == 1000
 
 
 async def test_a_cancelled_request_leaves_no_answer_behind(bus):
-    bus.plant.meters["M1"].faults.delay_s = 0.1
+    bus.plant.meters["M1"].faults.late = 0.1
     task = asyncio.create_task(total(bus, 1))
     await asyncio.sleep(0.05)
     task.cancel()
@@ -54,7 +54,7 @@ async def test_a_cancelled_request_leaves_no_answer_behind(bus):
     ("fault", "error"),
     [
         ({"silent": True}, NoAnswer),
-        ({"truncate": True}, BadAnswer),
+        ({"short": True}, BadAnswer),
         ({"wrong_id": True}, NoAnswer),
         ({"exception": 2}, Refused),
         ({"exception": 11}, NoAnswer),
@@ -71,7 +71,7 @@ async def test_faults(bus, fault, error):
 async def test_a_lost_answer_to_a_write_is_written_once(bus):
     """The library's retries would write again."""
     first = bus.plant.meters["M1"]
-    first.faults.delay_s = 0.6
+    first.faults.late = 0.6
     with pytest.raises(NoAnswer):
         await bus.write(1, 16, 0x57, [1, 1])
     await asyncio.sleep(0.6)
