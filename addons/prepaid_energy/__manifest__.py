@@ -73,6 +73,7 @@
         "views/menus.xml",
         "views/energy_quota_views.xml",
         "views/energy_line_views.xml",
+        "views/energy_interval_views.xml",
     ],
     "demo": [
         "demo/energy_demo_base.xml",

@@ -33,6 +33,7 @@ class Rerating:
     def __init__(self, point, day, reason):
         self.env = point.env
         self.point = point
+        self.day = day
         self.month = day.replace(day=1)
         self.reason = reason
         self.desired = defaultdict(lambda: [Decimal(0)] * 3)
@@ -51,7 +52,17 @@ class Rerating:
         store = Store(self.env)
         store.states({self.point.id: state})
         store.usage(difference, self.reason)
+        self._order_hours(difference)
         return sum((parts[2] for parts in difference.values()), Decimal(0))
+
+    def _order_hours(self, difference):
+        """Have the hours made again, from the first day that changed."""
+        day = min([self.day, *(key[5] for key in difference)])
+        begin = datetime.fromtimestamp(
+            midnight(zone(self.point.tariff_id.tz), day), UTC
+        )
+        since = begin.replace(tzinfo=None)
+        self.env["energy.interval"]._again({self.point.id: since})
 
     def until(self, moment):
         """What the readings give from the month's beginning up to a moment.

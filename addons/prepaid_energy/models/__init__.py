@@ -19,6 +19,7 @@ from . import (
     energy_gateway_configuration,
     energy_line,
     energy_line_point,
+    energy_interval,
     energy_meter,
     energy_meter_relay,
     energy_meter_limit,

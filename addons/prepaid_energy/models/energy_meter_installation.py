@@ -57,17 +57,28 @@ class EnergyMeterInstallation(models.Model):
         installations = super().create(vals_list)
         installations._check_safe()
         installations._take_over()
+        installations._order_hours()
         return installations
 
     def write(self, vals):
         """Take over the point's wish: old commands of the meter end."""
         self._take_over()
+        self._order_hours()
         result = super().write(vals)
         self._check_safe()
         self._take_over()
+        self._order_hours()
         if {"date_to", "closing_register"} & {*vals}:
             self._bill_closing()
         return result
+
+    def _order_hours(self):
+        """Have the hours of these points made again, since the installation."""
+        spans = {}
+        for installation in self:
+            point_id, since = installation.service_point_id.id, installation.date_from
+            spans[point_id] = min(since, spans.get(point_id, since))
+        self.env["energy.interval"]._again(spans)
 
     def _bill_closing(self):
         """Rate up to the closing register, as a reading at the removal.

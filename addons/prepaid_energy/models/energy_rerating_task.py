@@ -87,6 +87,8 @@ class EnergyReratingTask(models.Model):
                 more = Rerating(point, self.day_from, self.reason).run()
         except UserError as error:
             problem = str(error)
+        if problem:
+            self._order_hours()
         if problem and not order:
             self.problem = problem
             point.activity_schedule(
@@ -98,3 +100,10 @@ class EnergyReratingTask(models.Model):
         self.unlink()
         if order:
             order._note(more, problem)
+
+    def _order_hours(self):
+        """Have the hours made again, whose readings may have changed all the same."""
+        since = fields.Datetime.subtract(
+            fields.Datetime.to_datetime(self.day_from), days=1
+        )
+        self.env["energy.interval"]._again({self.service_point_id.id: since})

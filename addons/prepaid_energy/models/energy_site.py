@@ -71,7 +71,12 @@ class EnergySite(models.Model):
     def write(self, vals):
         """A stop is made by the button, which records who and why."""
         self._refuse_stop(vals)
-        return super().write(vals)
+        result = super().write(vals)
+        if "tz" in vals:  # hours begin by another clock
+            points = self.service_point_ids.ids
+            beginning = fields.Datetime.to_datetime("1970-01-01")
+            self.env["energy.interval"]._again(dict.fromkeys(points, beginning))
+        return result
 
     def _refuse_stop(self, vals):
         refuse(self, vals, STOP, self.env._("%s: use the buttons."))

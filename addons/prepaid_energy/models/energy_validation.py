@@ -42,8 +42,18 @@ class EnergyValidation(models.Model):
         help="A register that stands still for so long, while supply is on, calls a "
         "person. 0: never.",
     )
+    hour_gap = fields.Float(
+        "Hours Known Within (h)",
+        required=True,
+        default=2,
+        help="Two readings tell the consumption of the hours between them if they lie at "
+        "most so far apart. Else these hours are estimates, which losses leave out.",
+    )
     active = fields.Boolean(default=True)
 
     _margin_positive = models.Constraint(
         "CHECK (margin >= 1)", "The margin is a factor of at least 1."
+    )
+    _hour_gap_positive = models.Constraint(
+        "CHECK (hour_gap > 0)", "Readings must be allowed to lie some time apart."
     )

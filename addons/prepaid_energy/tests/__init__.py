@@ -13,6 +13,7 @@ from . import (
     test_ingest,
     test_ingest_order,
     test_installation,
+    test_interval,
     test_ledger,
     test_load_limit,
     test_plain_pdf,
