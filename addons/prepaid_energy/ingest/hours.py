@@ -199,7 +199,8 @@ calendar AS (
        AND touched.day = usage.day
      WHERE usage.kind = 'energy' GROUP BY 1, 2, 3
 ), rest AS (
-    SELECT point_id, day, sum(amount) AS amount FROM money WHERE NOT placed GROUP BY 1, 2
+    SELECT point_id, day, sum(amount) AS amount
+      FROM money WHERE NOT placed GROUP BY 1, 2
 ), sums AS (
     SELECT hour.id, hour.band, hour.point_id, hour.day, hour.at,
            CASE WHEN hour.in_band = hour.of_band THEN money.amount ELSE
@@ -232,10 +233,11 @@ class Hours:
     Raw SQL: the caller has checked access, or is the cron.
 
     :param env: an environment in sudo mode.
-    :param list wanted: (service point, name of the site's time zone, since, until): naive
-        UTC moments at which hours begin, see :func:`hour_start`; until may be None.
-    :param gap: the hours between two readings up to which an hour counts as known, where
-        the validation rules of the point do not say.
+    :param list wanted: (service point, name of the site's time zone, since, until):
+        naive UTC moments at which hours begin, see :func:`hour_start`; until may be
+        None.
+    :param gap: the hours between two readings up to which an hour counts as known,
+        where the validation rules of the point do not say.
     """
 
     def __init__(self, env, wanted, gap):

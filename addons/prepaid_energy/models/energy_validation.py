@@ -46,8 +46,8 @@ class EnergyValidation(models.Model):
         "Hours Known Within (h)",
         required=True,
         default=2,
-        help="Two readings tell the consumption of the hours between them if they lie at "
-        "most so far apart. Else these hours are estimates, which losses leave out.",
+        help="Two readings tell the consumption of the hours between them if they lie "
+        "at most so far apart. Else these hours are estimates, which losses leave out.",
     )
     active = fields.Boolean(default=True)
 

@@ -4,12 +4,12 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from odoo.exceptions import AccessError
 from odoo.fields import Command
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import SQL
 
 from .common import EnergyCase, add_point, flat_version
@@ -39,13 +39,16 @@ class IntervalCase(EnergyCase):
 
     def rows(self, point=None):
         """All columns of the hours of a point, as the database has them."""
-        return self.env.execute_query(
+        found = self.env.execute_query(
             SQL(
-                "SELECT at, day, hour, weekday, energy, covered, band, amount "
-                "FROM energy_interval WHERE service_point_id = %s ORDER BY at",
+                "SELECT at, day, hour, weekday, energy::text, covered, band, "
+                "amount::text FROM energy_interval WHERE service_point_id = %s ORDER BY at",
                 (point or self.point).id,
             )
         )
+        return [
+            (*row[:4], Decimal(row[4]), *row[5:7], Decimal(row[7])) for row in found
+        ]
 
 
 @tagged("post_install", "-at_install")
@@ -62,11 +65,11 @@ class TestInterval(IntervalCase):
         )
 
     def test_the_pieces_of_a_difference_add_up_to_the_last_digit(self):
-        self.ingest((1000, "0"), (12000, "1"), (12001, "1.000000000000000007"))
+        self.ingest((1000, "0"), (12000, "1"), (12001, "1.000007"))
         hours = self.hours()
         self.assertEqual(len(hours), 4)
         total = sum(energy for energy, _covered in hours.values())
-        self.assertEqual(total, Decimal("1.000000000000000007"))
+        self.assertEqual(total, Decimal("1.000007"))
         first = hours[self.begin.replace(tzinfo=None)][0]
         self.assertEqual(first, Decimal("0.236363636363"))
 
@@ -185,9 +188,10 @@ class TestInterval(IntervalCase):
         self.ingest((7200, "5"))
         self.hours()
         self.assertEqual(len(Interval.search([])), 1)
-        self.portal_user.partner_id.parent_id = other
-        self.env.invalidate_all()
-        self.assertEqual(Interval.search([]).mapped("energy"), [2])
+        user = new_test_user(self.env, "next_tenant", groups="base.group_portal")
+        user.partner_id.parent_id = other
+        theirs = self.env["energy.interval"].with_user(user).search([])
+        self.assertEqual(theirs.mapped("energy"), [2])
         with self.assertRaises(AccessError):
             Interval.search([]).write({"energy": 1})
 
@@ -247,9 +251,8 @@ class TestIntervalClock(IntervalCase):
         rows = self.in_zone("Australia/Lord_Howe", datetime(2026, 4, 4, tzinfo=UTC), 2)
         halves = [row for row in rows if row[5] == 1800]
         self.assertEqual(sum(row[4] for row in rows), 48)
-        self.assertEqual(
-            [row[0].isoformat() for row in halves][0], "2026-04-04T00:00:00"
-        )
+        ends = datetime(2026, 4, 4, 15), datetime(2026, 4, 5, 23, 30)
+        self.assertEqual([row[0] for row in halves], [*ends])
         moved = [row for row in rows if row[0] == datetime(2026, 4, 4, 15)]
         self.assertEqual([(row[2], row[5]) for row in moved], [(1, 1800)])
 
@@ -284,6 +287,7 @@ class TestIntervalOrder(IntervalCase):
             deadline=None,
             database=None,
             max_examples=12,
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
         @given(STEPS, STEPS, st.data())
@@ -357,7 +361,7 @@ class TestIntervalOrder(IntervalCase):
         sums = defaultdict(lambda: [Decimal(0)] * 2)
         for row in rows:
             energy, amount = sums[row[1]]
-            sums[row[1]] = [energy + Decimal(row[4]), amount + Decimal(row[7])]
+            sums[row[1]] = [energy + row[4], amount + row[7]]
         usage = self.env.execute_query(
             SQL(
                 "SELECT day, sum(quantity)::text, sum(amount_total)::text "
