@@ -41,8 +41,8 @@ class IntervalCase(EnergyCase):
         """All columns of the hours of a point, as the database has them."""
         found = self.env.execute_query(
             SQL(
-                "SELECT at, day, hour, weekday, energy::text, covered, band, "
-                "amount::text FROM energy_interval WHERE service_point_id = %s ORDER BY at",
+                "SELECT at, day, hour, weekday, energy::text, covered, "
+                "band, amount::text FROM energy_interval WHERE service_point_id = %s ORDER BY at",
                 (point or self.point).id,
             )
         )
