@@ -163,6 +163,11 @@ class PortalTopup(PortalEnergy):
             **form,
             "amount": chosen,
             "topup_amount": chosen,
-            "topup_fee": float(fee),
-            "topup_credited": float(exact(chosen, 6) - fee),
+            "topup_text": request.env._("You pay %s.", wallet_sudo._format(chosen)),
+            "fee_text": fee
+            and request.env._(
+                "Of this, %(fee)s is a fee; %(rest)s come to your balance.",
+                fee=wallet_sudo._format(fee),
+                rest=wallet_sudo._format(exact(chosen, 6) - fee),
+            ),
         }

@@ -27,8 +27,19 @@ class PortalWarnings(PortalEnergy):
             "prepaid_energy.portal_energy_warnings",
             {
                 "wallet": wallet_sudo,
-                "given": [wallet_sudo._format(level) for level in levels["balance"]],
-                "given_days": [f"{level:g}" for level in levels["days"]],
+                "given": [
+                    request.env._(
+                        "The park warns you at a balance of %s.",
+                        wallet_sudo._format(level),
+                    )
+                    for level in levels["balance"]
+                ]
+                + [
+                    request.env._(
+                        "The park warns you when it lasts %s days.", f"{level:g}"
+                    )
+                    for level in levels["days"]
+                ],
                 "balances": [
                     f"{level.balance:g}" for level in own if level.basis == "balance"
                 ]

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields, models
+from odoo.tools import formatLang
 
 from . import supply
 
@@ -82,7 +83,9 @@ class EnergyServicePoint(models.Model):
             return "shed", self.env._(
                 "Switched off for now to save load; it comes back by itself."
             )
-        return "balance", self.env._("Cut off, because the balance is used up.")
+        if self.wallet_id.level == supply.CUT:
+            return "balance", self.env._("Cut off, because the balance is used up.")
+        return "operator", self.env._("Switched off by the park.")
 
     def _tripped_text(self):
         if self.rearm_at:
@@ -126,18 +129,29 @@ class EnergyServicePoint(models.Model):
 
         :param tuple outage: (cause, text) or None.
         """
-        meter = self.meter_id
         return {
             "name": self.name,
-            "serial": meter.serial or "",
+            "serial": self.meter_id.serial or "",
             "state": self.supply_state,
             "cause": outage and outage[0],
             "text": outage and outage[1],
-            "register": meter.last_register if meter.last_reading_at else None,
-            "unit": self.tariff_id.register_uom_id.name,
-            "read_at": self._tenant_time(meter.last_reading_at),
-            "relay_at": self._tenant_time(meter.relay_at) if meter.has_relay else "",
-            "power": meter.power_kw
-            if meter.telemetry_at and not self._is_silent()
-            else None,
+            "details": " · ".join(filter(None, self._meter_texts())),
         }
+
+    def _meter_texts(self):
+        """The meter, its last reading, its power and how old the relay's state is."""
+        meter = self.meter_id
+        if meter:
+            yield self.env._("Meter %s", meter.serial)
+        if meter.last_reading_at:
+            yield self.env._(
+                "%(register)s %(unit)s, read at %(time)s",
+                register=formatLang(self.env, meter.last_register, digits=1),
+                unit=self.tariff_id.register_uom_id.name,
+                time=self._tenant_time(meter.last_reading_at),
+            )
+        if meter.telemetry_at and not self._is_silent():
+            power = formatLang(self.env, meter.power_kw, digits=1)
+            yield self.env._("%s kW now", power)
+        if meter.has_relay and meter.relay_at:
+            yield self.env._("supply as of %s", self._tenant_time(meter.relay_at))

@@ -81,14 +81,37 @@ class EnergyServicePoint(models.Model):
             sides = (currency.symbol, number) if before else (number, currency.symbol)
             return "\N{NO-BREAK SPACE}".join(sides)
 
-        change = price["next"]
         return {
-            "price_text": text(price["price"]),
-            "next_text": text(change["price"]) if change else "",
-            "until_text": self.wallet_id._clock_text(price["until"], self.tariff_id.tz),
-            "left_text": price["left"] is not None
-            and formatLang(self.env, float(price["left"]), digits=0),
+            "price_text": f"{text(price['price'])} / {price['unit']}",
+            "until_text": self._until_text(price, text),
+            "tier_text": self._tier_text(price),
         }
+
+    def _until_text(self, price, text):
+        """Which band it is, until when, and the price after it."""
+        if not price["next"]:
+            return price["band"]
+        values = {
+            "band": price["band"],
+            "time": self.wallet_id._clock_text(price["until"], self.tariff_id.tz),
+            "price": text(price["next"]["price"]),
+        }
+        if not price["band"]:
+            return self.env._("until %(time)s, then %(price)s", **values)
+        return self.env._("%(band)s until %(time)s, then %(price)s", **values)
+
+    def _tier_text(self, price):
+        if price["tiers"] == 1:
+            return ""
+        values = {"tier": price["tier"], "tiers": price["tiers"]}
+        if price["left"] is None:
+            return self.env._("Tier %(tier)s of %(tiers)s", **values)
+        return self.env._(
+            "Tier %(tier)s of %(tiers)s, %(left)s %(unit)s left in it",
+            left=formatLang(self.env, float(price["left"]), digits=0),
+            unit=price["unit"],
+            **values,
+        )
 
     def _counted(self, segment):
         """What the tier counter of the segment's month or year has, as Decimal."""

@@ -93,7 +93,16 @@ class EnergyWallet(models.Model):
         row = row.create(
             {"wizard_id": wizard.id, "partner_id": partner.id, "email": address}
         )
-        if row.email_state != "ok" or row.is_portal or row.is_internal:
+        # sudo: an address leads to one person, whoever they work for
+        others = self.env["res.users"].sudo().with_context(active_test=False)
+        taken = others.search(
+            [
+                ("partner_id.email_normalized", "=", address),
+                ("partner_id", "!=", partner.id),
+            ],
+            limit=1,
+        )
+        if taken or row.email_state != "ok" or row.is_portal or row.is_internal:
             raise UserError(
                 self.env._(
                     "%s cannot be invited from here; please ask the park's office.",

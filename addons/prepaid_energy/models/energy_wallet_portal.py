@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 
 from odoo import fields, models
-from odoo.tools import SQL, format_date, format_datetime, format_time
+from odoo.tools import SQL, format_date, format_datetime, format_time, formatLang
 
 from ..exchange.numbers import exact
 from . import supply
@@ -34,18 +34,46 @@ class EnergyWallet(models.Model):
         return {
             "wallet": self,
             "clock": clock,
-            "asof": format_time(self.env, now, tz=clock, time_format="short"),
+            "asof": self.env._(
+                "As of %s", format_time(self.env, now, tz=clock, time_format="short")
+            ),
+            "status": self._status_text(bool(outages), clock),
+            "restored": self._restore_text(),
             "balance": self._format(balance),
             "gauge": self._gauge(balance),
-            "days_left": days,
+            "lasts": days is not None and self._number(days),
             "lasts_until": self._lasts_until(days, clock),
-            "outage": self._outage_text(clock),
-            "needed": self._topup_needed(),
             "uses": self._use_today(clock),
             "prices": points._prices_now(),
             "points": [point._portal_row(outages.get(point.id)) for point in points],
             "eager": bool(outages) or self.level == supply.CUT,
         }
+
+    def _number(self, value):
+        return formatLang(self.env, float(value), digits=1)
+
+    def _status_text(self, dark, clock):
+        """One sentence on how it stands."""
+        outage = self._outage_text(clock)
+        if outage:
+            return outage
+        if self.level == supply.LOW:
+            return self.env._(
+                "Your balance is running low. Supply is cut off at %s.",
+                self._format(self._cutoff()),
+            )
+        if dark:
+            return self.env._("Something is not supplied: see the meters below.")
+        return self.env._("You are supplied.")
+
+    def _restore_text(self):
+        """At which balance supply comes back, where it was cut."""
+        if not self._is_cut():
+            return ""
+        return self.env._(
+            "It comes back by itself as soon as the balance reaches %s.",
+            self._format(self.policy_id.restore_threshold),
+        )
 
     def _lasts_until(self, days, clock):
         """The day on which the balance is used up, as people read it; "" if far."""
@@ -54,7 +82,8 @@ class EnergyWallet(models.Model):
         moment = fields.Datetime.now() + timedelta(days=days)
         zoned = self.with_context(tz=clock)
         day = fields.Datetime.context_timestamp(zoned, moment).date()
-        return format_date(self.env, day, date_format="EEEE, d MMMM")
+        text = format_date(self.env, day, date_format="EEEE, d MMMM")
+        return self.env._("until %s", text)
 
     # ------------------------------------------------------------------ times
 
@@ -180,8 +209,8 @@ class EnergyWallet(models.Model):
         proportion; where it has no hours, yesterday is left out.
 
         :param str clock: time zone whose day it is.
-        :return: list of dicts, one a unit: unit, today, yesterday (quantity or None),
-            cost_today, cost_yesterday (or None); exact Decimals.
+        :return: list of dicts, one a unit: today and cost_today as exact Decimals;
+            text and before (yesterday) as people read them.
         """
         self.ensure_one()
         self.env.flush_all()
@@ -208,17 +237,28 @@ class EnergyWallet(models.Model):
         )
         return [
             {
-                "unit": units.get(uom_id, ""),
                 "today": Decimal(quantity),
                 "cost_today": Decimal(cost),
-                "yesterday": before.get(commodity, (None, None))[0],
-                "cost_yesterday": before.get(commodity, (None, None))[1],
+                "text": f"{self._number(quantity)} {units.get(uom_id, '')}, "
+                f"{self._format(Decimal(cost))}",
+                "before": self._yesterday_text(before.get(commodity)),
             }
             for commodity, uom_id, quantity, cost in rows
         ]
 
+    def _yesterday_text(self, used):
+        if not used:
+            return ""
+        quantity, unit, cost = used
+        return self.env._(
+            "yesterday by this time %(quantity)s %(unit)s, %(cost)s",
+            quantity=self._number(quantity),
+            unit=unit,
+            cost=self._format(cost),
+        )
+
     def _use_yesterday(self, today, clock, now):
-        """dict commodity -> (quantity, cost) of yesterday until this time of day."""
+        """dict commodity -> (quantity, unit, cost) of yesterday until this time."""
         if "energy.interval" not in self.env:
             return {}
         begin = day_begin(fields.Date.subtract(today, days=1), clock)
@@ -226,10 +266,14 @@ class EnergyWallet(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT commodity, sum(energy * part)::text, sum(amount * part)::text
+                SELECT commodity, sum(energy * part)::text, min(unit),
+                       sum(amount * part)::text
                   FROM (SELECT interval.*, LEAST(1, EXTRACT(EPOCH FROM
-                               %(end)s - interval.at) / 3600)::numeric AS part
+                               %(end)s - interval.at) / 3600)::numeric AS part,
+                               uom.name->>'en_US' AS unit
                           FROM energy_interval interval
+                          JOIN energy_tariff tariff ON tariff.id = interval.tariff_id
+                          JOIN uom_uom uom ON uom.id = tariff.register_uom_id
                          WHERE interval.wallet_id = %(wallet)s
                            AND interval.at >= %(begin)s AND interval.at < %(end)s
                        ) hours
@@ -241,6 +285,6 @@ class EnergyWallet(models.Model):
             )
         )
         return {
-            commodity: (Decimal(energy or 0), Decimal(amount or 0))
-            for commodity, energy, amount in rows
+            commodity: (Decimal(energy or 0), unit, Decimal(amount or 0))
+            for commodity, energy, unit, amount in rows
         }
