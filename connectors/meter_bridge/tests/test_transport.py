@@ -1,13 +1,14 @@
 """The bus: late, cut, foreign and missing answers never become readings."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from conftest import meter, plant_config
 from wire_stubs import line_of
 
 from meter_bridge.simulator.running import RunningPlant
-from meter_bridge.transport import BadAnswer, LineDown, ModbusTcp, NoAnswer, Refused
+from meter_bridge.transport import BadAnswer, LineDown, NoAnswer, Refused
 from meter_bridge.wire.lines import bus_of
 
 
@@ -89,4 +90,4 @@ async def test_six_dead_requests_do_not_close_the_link_for_others(bus):
 
 async def test_nobody_listens():
     with pytest.raises(LineDown):
-        await ModbusTcp("127.0.0.1", 1, timeout=0.2).read(1, 3, 0, 1)
+        await bus_of(line_of("modbus_tcp", SimpleNamespace(port=1))).read(1, 3, 0, 1)

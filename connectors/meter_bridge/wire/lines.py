@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 from meter_bridge import planner
-from meter_bridge.transport import ModbusTcp
 from meter_bridge.wire.base_profile import REQUEST_COST
 from meter_bridge.wire.dlt645_bus import Dlt645Bus
 from meter_bridge.wire.link import Link, SerialLink, TcpLink, Timing
+from meter_bridge.wire.mbap import TcpBus
 from meter_bridge.wire.mbus_bus import MBusBus
 from meter_bridge.wire.rtu import RtuBus
 
@@ -89,8 +89,7 @@ def link_of(line) -> Link:
 def bus_of(line) -> Any:
     """The master of a configured line, not yet connected."""
     if line.transport == "modbus_tcp":
-        quiet = line.quiet_after_timeout or 0.0
-        return ModbusTcp(line.host, line.port, timeout=line.timeout, quiet=quiet)
+        return TcpBus(link_of(line))
     return BUSES[TRANSPORTS[line.transport].protocol](link_of(line))
 
 

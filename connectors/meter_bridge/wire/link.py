@@ -13,6 +13,7 @@ import errno
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pymodbus.transport.serialtransport import create_serial_connection
 
@@ -21,6 +22,16 @@ from meter_bridge.transport import BadAnswer, LineDown, NoAnswer
 # How many bytes a whole answer has, by its first bytes; 0 while that is not known.
 # Raises BadAnswer for bytes that cannot become an answer.
 SizeOf = Callable[[bytes], int]
+# The answer in what came so far; None while it is not whole. Raises BadAnswer.
+Whole = Callable[[bytes], bytes | None]
+
+
+def exactly(size_of: SizeOf, data: bytes) -> bytes | None:
+    """``data`` if it is one whole answer and nothing else."""
+    size = size_of(data)
+    if size and len(data) > size:
+        raise BadAnswer("more bytes came than the answer has")
+    return data if size and len(data) == size else None
 
 
 @dataclass(frozen=True)
@@ -43,20 +54,62 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self):
         self.buffer = bytearray()
-        self.news = asyncio.Event()
         self.heard = 0.0  # loop time of the last byte
         self.broken = False
+        self._loop = asyncio.get_running_loop()
+        self._whole: Whole = lambda data: None
+        self._answer: asyncio.Future | None = None  # that somebody waits for
+        self._deadline = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def expect(self, whole: Whole, seconds: float) -> asyncio.Future:
+        """The whole answer to what is sent now; what came before is thrown away.
+
+        The future ends with :class:`BadAnswer`, with :class:`NoAnswer` when the
+        connection breaks off, and with :class:`TimeoutError`. One alarm serves many
+        requests: it is set anew only when it goes off too early.
+        """
+        self.buffer.clear()
+        self._whole, self._answer = whole, self._loop.create_future()
+        self._deadline = self._loop.time() + seconds
+        if self._alarm and self._alarm.when() > self._deadline:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._alarm = self._loop.call_at(self._deadline, self._late)
+        return self._answer
+
+    def _late(self) -> None:
+        self._alarm = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._alarm = self._loop.call_at(self._deadline, self._late)
+        else:
+            self._answer.set_exception(TimeoutError())
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; whether it was asked for is seen later."""
+        """Take what came; what nobody asked for stays in the buffer until then."""
         self.buffer += data
-        self.heard = asyncio.get_running_loop().time()
-        self.news.set()
+        self.heard = self._loop.time()
+        if self._answer is None or self._answer.done():
+            return
+        try:
+            found = self._whole(bytes(self.buffer))
+        except Exception as error:  # noqa: BLE001 - it is for the one who waits
+            self._answer.set_exception(error)
+        else:
+            if found is not None:
+                self._answer.set_result(found)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other end is gone; a request that waits ends now."""
         self.broken = True
-        self.news.set()
+        if self._alarm:
+            self._alarm.cancel()
+        if self._answer and not self._answer.done():
+            text = "the connection broke off before the answer"
+            self._answer.set_exception(NoAnswer(text))
 
 
 class Link:
@@ -65,7 +118,7 @@ class Link:
     def __init__(self, name: str, timing: Timing):
         self.name, self.timing = name, timing
         self._transport: asyncio.Transport | None = None
-        self._connection = _Connection()
+        self._connection: _Connection | None = None
         self._quiet_until = 0.0
         self.opened = 0  # how many connections there have been
 
@@ -77,7 +130,7 @@ class Link:
 
         Raises :class:`LineDown`.
         """
-        if self._connection.broken:
+        if self._transport is not None and self._connection.broken:
             self.close()
         if self._transport is None:
             self._connection = _Connection()
@@ -102,33 +155,23 @@ class Link:
         Raises :class:`LineDown` when nothing was sent, :class:`NoAnswer` when it was
         and nothing usable came back.
         """
+        return await self.exchange(request, partial(exactly, size_of), expected)
+
+    async def exchange(self, request: bytes, whole: Whole, expected: int = 0) -> bytes:
+        """As :meth:`ask`; ``whole`` finds the answer in what comes."""
         await self.connect()
-        self._connection.buffer.clear()
-        self._transport.write(request)
         on_the_wire = (len(request) + expected) * self.timing.character
+        seconds = self.timing.timeout + on_the_wire
+        answer = self._connection.expect(whole, seconds)
+        self._transport.write(request)
         try:
-            async with asyncio.timeout(self.timing.timeout + on_the_wire):
-                return await self._answer(self._connection, size_of)
+            return await answer
         except TimeoutError:
             self.abandon()
             raise NoAnswer(f"no answer within {self.timing.timeout} s") from None
         except BaseException:  # odd bytes, or cancelled: the answer may yet come
             self.abandon()
             raise
-
-    @staticmethod
-    async def _answer(connection: _Connection, size_of: SizeOf) -> bytes:
-        buffer = connection.buffer
-        while True:
-            size = size_of(bytes(buffer))
-            if size and len(buffer) > size:
-                raise BadAnswer("more bytes came than the answer has")
-            if size and len(buffer) == size:
-                return bytes(buffer)
-            if connection.broken:
-                raise NoAnswer("the connection broke off before the answer")
-            connection.news.clear()
-            await connection.news.wait()
 
     def abandon(self) -> None:
         """Distrust the line for a while: a late answer must meet no request."""

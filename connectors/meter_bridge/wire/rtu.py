@@ -4,15 +4,18 @@ Every answer is checked for CRC, device, function, and count or address; the lib
 client checks the device only, and would hand one block's registers out for another's.
 """
 
-import struct
 from collections.abc import Sequence
 
 from pymodbus.framer.rtu import FramerRTU
 
-from meter_bridge.transport import BadAnswer, NoAnswer, Refused
-from meter_bridge.wire.link import Link
-
-GATEWAY_SAYS_SILENT = (10, 11)
+from meter_bridge.transport import BadAnswer
+from meter_bridge.wire.modbus import (
+    ModbusBus,
+    data_of,
+    read_body,
+    registers_in,
+    write_body,
+)
 
 
 def frame(device: int, body: bytes) -> bytes:
@@ -23,17 +26,14 @@ def frame(device: int, body: bytes) -> bytes:
 
 def read_request(device: int, function: int, address: int, count: int) -> bytes:
     """Ask for ``count`` registers from ``address`` by function 3 or 4."""
-    return frame(device, struct.pack(">BHH", function, address, count))
+    return frame(device, read_body(function, address, count))
 
 
 def write_request(
     device: int, function: int, address: int, words: Sequence[int]
 ) -> bytes:
     """Write registers by function 6 (the first only) or 16."""
-    if function == 6:
-        return frame(device, struct.pack(">BHH", 6, address, words[0]))
-    head = struct.pack(">BHHB", 16, address, len(words), 2 * len(words))
-    return frame(device, head + struct.pack(f">{len(words)}H", *words))
+    return frame(device, write_body(function, address, words))
 
 
 def size_of(data: bytes) -> int:
@@ -57,56 +57,18 @@ def body_of(answer: bytes, device: int, function: int) -> bytes:
     """
     if len(answer) < 5 or frame(answer[0], answer[1:-2]) != answer:
         raise BadAnswer("an answer with a wrong CRC")
-    if answer[0] != device or answer[1] & 0x7F != function:
-        raise BadAnswer(f"an answer of device {answer[0]}, function {answer[1]}")
-    if answer[1] & 0x80:
-        if answer[2] in GATEWAY_SAYS_SILENT:
-            raise NoAnswer(f"the gateway reports no answer (exception {answer[2]})")
-        raise Refused(answer[2])
-    return answer[2:-2]
+    return data_of(answer[0], answer[1:-2], device, function)
 
 
 def registers_of(answer: bytes, device: int, function: int, count: int) -> list[int]:
     """The registers of an answer to a read; raises as :func:`body_of`."""
-    body = body_of(answer, device, function)
-    if body[0] != 2 * count or len(body) != 1 + 2 * count:
-        raise BadAnswer(f"asked for {count} registers, got {body[0] / 2:g}")
-    return list(struct.unpack(f">{count}H", body[1:]))
+    return registers_in(body_of(answer, device, function), count)
 
 
-class RtuBus:
-    """The Modbus master on one link."""
+class RtuBus(ModbusBus):
+    """The Modbus RTU master on one link."""
 
-    def __init__(self, link: Link):
-        self.link = link
-        self.connect, self.close = link.connect, link.close
+    _data = staticmethod(body_of)
 
-    async def read(
-        self, device: int, function: int, address: int, count: int
-    ) -> list[int]:
-        """Read ``count`` registers; raises a :class:`BusError`."""
-        request = read_request(device, function, address, count)
-        answer = await self.link.ask(request, size_of, 5 + 2 * count)
-        return self._checked(registers_of, answer, device, function, count)
-
-    async def write(
-        self, device: int, function: int, address: int, words: Sequence[int]
-    ) -> None:
-        """Write registers once by function 6 or 16; raises a :class:`BusError`.
-
-        After :class:`LineDown` nothing was written; after :class:`NoAnswer` nobody
-        knows: read back, never write again.
-        """
-        request = write_request(device, function, address, words)
-        answer = await self.link.ask(request, size_of, 8)
-        body = self._checked(body_of, answer, device, function)
-        if body[:2] != address.to_bytes(2, "big"):
-            self.link.abandon()
-            raise BadAnswer("the answer is about another register")
-
-    def _checked(self, check, answer: bytes, *about):
-        try:
-            return check(answer, *about)
-        except NoAnswer:
-            self.link.abandon()
-            raise
+    async def _exchange(self, device: int, body: bytes, expected: int) -> bytes:
+        return await self.link.ask(frame(device, body), size_of, expected + 3)
