@@ -5,14 +5,16 @@ Runs in the bridge's environment: ``tcp.py devices``, or
 """
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-from meter_bridge import meter_profile
+from meter_bridge import device, meter_profile
 from meter_bridge.device import Device
 from meter_bridge.line import LineWorker
 from meter_bridge.outbox import Outbox
@@ -45,8 +47,13 @@ async def devices() -> None:
 
 
 async def bridge(port: int, meters: int, lines: int, seconds: float) -> float:
-    """Polls a second that a bridge's workers have read, decoded and committed."""
+    """Polls a second that a bridge's workers have read, decoded and committed.
+
+    The clock goes on by a second with each, so that none is left out.
+    """
     each = meters // lines
+    second = itertools.count(int(time.time()))  # a meter has one reading a second
+    device.time = SimpleNamespace(time=lambda: next(second))
     with tempfile.TemporaryDirectory() as folder:
         outbox = Outbox(Path(folder) / "outbox.sqlite3")
         await outbox.open()
@@ -57,14 +64,15 @@ async def bridge(port: int, meters: int, lines: int, seconds: float) -> float:
             found = [Device(f"{name}-{n}", n + 1, PROFILE, 0.001) for n in range(each)]
             worker = LineWorker(name, bus_of(line), found, outbox)
             tasks.append(asyncio.create_task(worker.run()))
-        kept, keep = 0, outbox.keep
+        kept, keep = 0, outbox.insist
 
-        async def counted(poll):
+        async def counted(method, polls):
             nonlocal kept
-            await keep(poll)
-            kept += 1
+            stored = await keep(method, polls)
+            kept += stored
+            return stored
 
-        outbox.keep = counted
+        outbox.insist = counted
         await asyncio.sleep(1)  # connections, first telemetry
         before, began = kept, time.perf_counter()
         await asyncio.sleep(seconds)

@@ -176,6 +176,7 @@ class CommandStore(BatchStore):
         column = "limit_generation" if limits else "generation"
         with self._transaction():
             self._meter(command.serial)
+            self._write()  # the meter has its row
             row = self._db.execute(
                 "SELECT state FROM command WHERE id = ?", (command.id,)
             ).fetchone()

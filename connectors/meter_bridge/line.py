@@ -9,7 +9,9 @@ counts as a due poll: a line that is always busy still finds its meters again.
 import asyncio
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 
 import structlog
 
@@ -24,6 +26,10 @@ log = structlog.get_logger(__name__)
 PROBE_PATIENCE = 60.0
 LINE_BACKOFF = (0.5, 10.0)
 STAND_BY_S = 0.5
+# polls of a line that may wait for the disk while it goes on: a commit is slower than
+# some lines, and a full disk must stop them
+KEEPING_MOST = 8
+_due = attrgetter("due")
 Step = Callable[[], Awaitable[None]]
 
 
@@ -55,7 +61,8 @@ class LineWorker:
         self._settle, self._addressed = settle, None
         self._board = BusSwitchboard(bus, outbox, self.devices, self._now, **kw)
         self._reading: Reading | None = None
-        self._keeping: asyncio.Future | None = None  # the poll before, to the disk
+        self._keeping: deque[asyncio.Future] = deque()  # polls on their way to disk
+        self._polled = metrics.POLLS.labels(name, "ok")
         self._wake = asyncio.Event()
         self._failures = 0
         self.turn = asyncio.Lock()  # held during a step
@@ -117,8 +124,6 @@ class LineWorker:
                 if pause:
                     await self._sleep(pause)
         finally:
-            if self._keeping:
-                self._keeping.cancel()
             self._bus.close()
 
     async def _step(self) -> float:
@@ -182,6 +187,9 @@ class LineWorker:
 
     def _most_urgent(self, now: float) -> Device:
         """A due meter before a due probe, unless the probe has waited too long."""
+        first = min(self.devices.values(), key=_due)
+        if not first.dead:  # the usual case: nothing was due before it
+            return first
 
         def urgency(device: Device):
             if device.due > now:
@@ -243,18 +251,19 @@ class LineWorker:
             await self._board.done_reading(device, None)
             return
         poll = reading.result()
-        metrics.POLLS.labels(self.name, "ok").inc()
-        await self._kept()
-        self._keeping = asyncio.ensure_future(self._outbox.keep(poll))
+        self._polled.inc()
+        self._keeping.append(self._outbox.put(poll))
         if device.read_now:  # its outcome is told once the reading is on the disk
-            await self._kept()
+            await self._kept(0)
             await self._board.done_reading(device, poll.register)
+        else:
+            await self._kept(KEEPING_MOST)
 
-    async def _kept(self) -> None:
-        """Wait for the disk: one poll is on its way there while the line goes on."""
-        keeping, self._keeping = self._keeping, None
-        if keeping:
-            await keeping
+    async def _kept(self, most: int) -> None:
+        """Wait for the disk until ``most`` polls are on their way there."""
+        while self._keeping and (self._keeping[0].done() or len(self._keeping) > most):
+            await self._outbox.wait_for(self._keeping[0])
+            self._keeping.popleft()
 
     async def _probe(self, device: Device) -> None:
         try:

@@ -17,6 +17,7 @@ from meter_bridge.store import Poll
 
 log = structlog.get_logger(__name__)
 SAY_AGAIN_S = 60.0
+FULL_AT_THE_END_S = 2.0
 
 
 class AlreadyRunning(RuntimeError):
@@ -36,8 +37,9 @@ class Outbox:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._store: CommandStore | None = None
         self._lock = None
-        self._polls: list[Poll] = []  # on their way to the disk
-        self._keeping = asyncio.Lock()
+        self._polls: list[Poll] = []  # for the next commit
+        self._committed: asyncio.Future | None = None  # that commit
+        self._keeping: asyncio.Task | None = None
         self.full = ""  # why a reading cannot be kept now
         self.fresh = asyncio.Event()  # something to send came in
         self.outcomes = asyncio.Event()  # a command has an outcome
@@ -57,31 +59,50 @@ class Outbox:
 
     async def close(self) -> None:
         """Finish what is queued and close the file."""
+        if self._keeping:
+            await asyncio.wait([self._keeping], timeout=FULL_AT_THE_END_S)
+            self._keeping.cancel()
         if self._store is not None:
             await self._call(self._store.close)
         self._pool.shutdown()
         if self._lock:
             self._lock.close()
 
-    async def keep(self, poll: Poll) -> None:
-        """Keep ``poll``; returns when it is on the disk, however long that takes.
+    def put(self, poll: Poll) -> asyncio.Future:
+        """Have ``poll`` kept by the next commit.
 
-        Polls that come while the disk is busy share the next transaction.
+        The future is done when that is on the disk, however long it takes. It is that
+        of many: never cancel it (:meth:`wait_for`). Polls that come while the disk is
+        busy share a commit.
         """
+        if self._committed is None:
+            self._committed = asyncio.get_running_loop().create_future()
         self._polls.append(poll)
-        async with self._keeping:
-            if any(item is poll for item in self._polls):
-                await self._keep_all()
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_all())
+        return self._committed
+
+    @staticmethod
+    async def wait_for(committed: asyncio.Future) -> None:
+        """Wait for what :meth:`put` returned; who is cancelled takes nobody along."""
+        await asyncio.shield(committed)
+
+    async def keep(self, poll: Poll) -> None:
+        """Keep ``poll``; returns when it is on the disk, however long that takes."""
+        await self.wait_for(self.put(poll))
 
     async def _keep_all(self) -> None:
-        polls, self._polls = self._polls, []
-        try:
-            stored = await self.insist(CommandStore.add_polls, polls)
-        except BaseException:  # those who wait for theirs try again
-            self._polls = polls + self._polls
-            raise
-        metrics.READINGS_COMMITTED.inc(stored)
-        self.fresh.set()
+        while self._polls:
+            polls, self._polls = self._polls, []
+            committed, self._committed = self._committed, None
+            try:
+                stored = await self.insist(CommandStore.add_polls, polls)
+            except Exception as error:  # noqa: BLE001 - it is for those who wait
+                committed.set_exception(error)
+                continue
+            metrics.READINGS_COMMITTED.inc(stored)
+            self.fresh.set()
+            committed.set_result(None)
 
     async def insist(self, method: Callable[..., Any], *args: Any) -> Any:
         """:meth:`run`, again and again until the disk takes it.

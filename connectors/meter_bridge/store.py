@@ -7,7 +7,8 @@ Synchronous SQLite code for one thread; :mod:`outbox` gives it that thread. WAL 
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ RELAY_EVENTS = {"open": "relay_opened", "closed": "relay_closed"}
 FINAL = ("verified", "failed", "expired", "unknown")
 # after the clock was set back by less, a meter's time stands still for so long
 HOLD_S = 60
+ROWS_MOST = 512  # in one statement
+_text = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -98,18 +101,35 @@ class Poll:
     by_meter: bool = False
 
 
+@dataclass(slots=True)
+class Seen:
+    """What is known of a meter, as its row in the file has it."""
+
+    relay: str = "unknown"
+    last_time: int = 0
+    load_limit_kw: str | None = None
+
+
 Letter = tuple[int, str, str, str]  # at (epoch seconds), kind, body as JSON, reason
 Note = tuple[str, str] | tuple[()]
 
 
 class Store:
-    """The outbox file; every public method is one transaction."""
+    """The outbox file; every public method is one transaction.
+
+    The meters' rows are looked up once and then kept in memory. New items and changed
+    meters are collected and written with few statements before the commit.
+    """
 
     def __init__(self, path: Path, read_only: bool = False):
         """Open or create ``path``; raises :class:`sqlite3.Error`."""
         where = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self._db = sqlite3.connect(where, uri=True, isolation_level=None, timeout=10)
         self._db.row_factory = sqlite3.Row
+        self._seen: dict[str, Seen] = {}
+        self._version = 0  # changes when another program has written
+        self._items: list[tuple[str, str]] = []  # kind, body: not yet written
+        self._changed: set[str] = set()  # meters whose row is not yet written
         if read_only:
             return
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -145,8 +165,8 @@ class Store:
             return sum([self._poll(poll) for poll in polls])
 
     def _poll(self, poll: Poll) -> bool:
-        self._meter(poll.serial)
-        stored = poll.register is not None and self._reading(poll)
+        meter = self._meter(poll.serial)
+        stored = poll.register is not None and self._reading(poll, meter)
         if poll.telemetry:
             self._item("telemetry", [poll.serial, poll.time, poll.telemetry])
         for event in poll.events:
@@ -157,9 +177,8 @@ class Store:
             self._limit(poll.serial, poll.load_limit_kw)
         return stored
 
-    def _reading(self, poll: Poll) -> bool:
-        query = "SELECT last_time FROM meter WHERE serial = ?"
-        last = self._db.execute(query, (poll.serial,)).fetchone()["last_time"]
+    def _reading(self, poll: Poll, meter: Seen) -> bool:
+        last = meter.last_time
         if 0 <= last - poll.time <= (0 if poll.by_meter else HOLD_S):
             return False
         row, newest = [poll.serial, poll.time, poll.register], poll.time
@@ -167,8 +186,8 @@ class Store:
             newest = last  # it came late
         elif poll.time < last:
             row.append(["clock_step"])
-        query = "UPDATE meter SET last_time = ? WHERE serial = ?"
-        self._db.execute(query, (newest, poll.serial))
+        meter.last_time = newest
+        self._changed.add(poll.serial)
         self._item("reading", row)
         return True
 
@@ -179,8 +198,7 @@ class Store:
         )
 
     def _item(self, kind: str, body: Any) -> None:
-        text = json.dumps(body, separators=(",", ":"))
-        self._db.execute("INSERT INTO item (kind, body) VALUES (?, ?)", (kind, text))
+        self._items.append((kind, _text(body)))
 
     def add_event(self, time: int, kind: str, data: dict[str, Any]) -> None:
         """Keep an event of the bridge itself; ``time`` in epoch seconds UTC."""
@@ -197,19 +215,27 @@ class Store:
         }
         self._item("event", event)
 
-    def _meter(self, serial: str) -> None:
-        self._db.execute("INSERT OR IGNORE INTO meter (serial) VALUES (?)", (serial,))
+    def _meter(self, serial: str) -> Seen:
+        meter = self._seen.get(serial)
+        if meter is None:
+            query = "SELECT relay, last_time, load_limit_kw FROM meter WHERE serial = ?"
+            row = self._db.execute(query, (serial,)).fetchone()
+            meter = self._seen[serial] = Seen(*row) if row else Seen()
+            if not row:
+                self._changed.add(serial)
+        return meter
 
     def _limit(self, serial: str, kw: str) -> None:
-        query = "UPDATE meter SET load_limit_kw = ? WHERE serial = ?"
-        self._db.execute(query, (kw, serial))
+        self._meter(serial).load_limit_kw = kw
+        self._changed.add(serial)
 
     def _observe(self, serial: str, state: str, time: int) -> None:
-        row = self._db.execute("SELECT relay FROM meter WHERE serial = ?", (serial,))
-        before = row.fetchone()["relay"]
+        meter = self._meter(serial)
+        before = meter.relay
         if state == before or state == "unknown":
             return
-        self._db.execute("UPDATE meter SET relay = ? WHERE serial = ?", (state, serial))
+        meter.relay = state
+        self._changed.add(serial)
         if before != "unknown":
             self._event(serial, time, RELAY_EVENTS[state], self._cause(serial, state))
 
@@ -244,26 +270,57 @@ class Store:
         with self._transaction():
             self._put(key, value)
 
-    def _transaction(self):
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    """``BEGIN IMMEDIATE`` … ``COMMIT``, or ``ROLLBACK`` on an exception."""
-
-    def __init__(self, db: sqlite3.Connection):
-        self._db = db
-
-    def __enter__(self):
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """``BEGIN IMMEDIATE`` … ``COMMIT``, or ``ROLLBACK`` on an exception."""
         self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind, *_):
         try:
-            if kind is None:
-                self._db.execute("COMMIT")
+            self._look_again()
+            yield
+            self._write()
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._seen.clear()  # it may be ahead of the file
+            raise
         finally:  # also when there was no room for the COMMIT
+            self._items, self._changed = [], set()
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+
+    def _look_again(self) -> None:
+        """Forget what is known of the meters if another program has written."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self._seen.clear()
+
+    def _write(self) -> None:
+        """Write what was collected."""
+        self._insert("INSERT INTO item (kind, body)", self._items)
+        if self._changed:
+            names = [(serial, self._seen[serial]) for serial in self._changed]
+            self._insert(
+                "INSERT INTO meter (serial, relay, last_time, load_limit_kw)",
+                [(s, m.relay, m.last_time, m.load_limit_kw) for s, m in names],
+                "ON CONFLICT (serial) DO UPDATE SET relay = excluded.relay, "
+                "last_time = excluded.last_time, "
+                "load_limit_kw = excluded.load_limit_kw",
+            )
+            self._changed.clear()
+        self._items.clear()
+
+    def _insert(self, head: str, rows: list[tuple], tail: str = "") -> None:
+        """Insert ``rows`` with few statements: the event loop runs during each.
+
+        Their sizes are powers of two, so that SQLite need not parse them anew.
+        """
+        at = 0
+        while at < len(rows):
+            count = min(1 << (len(rows) - at).bit_length() - 1, ROWS_MOST)
+            part, at = rows[at : at + count], at + count
+            marks = f"({','.join('?' * len(part[0]))})"
+            query = f"{head} VALUES {','.join([marks] * count)} {tail}"
+            self._db.execute(query, [value for row in part for value in row])
 
 
 def _from_older_version(db: sqlite3.Connection) -> None:

@@ -22,8 +22,8 @@ from meter_bridge.outbox import Outbox
 
 # name: (class, method, whether the end comes before or after it)
 POINTS = {
-    "after_read": (Outbox, "keep", "before"),
-    "in_commit": (CommandStore, "_item", "after"),
+    "after_read": (Outbox, "put", "before"),
+    "in_commit": (CommandStore, "_write", "after"),
     "after_commit": (CommandStore, "add_polls", "after"),
     "in_batch": (CommandStore, "_insert_batch", "after"),
     "before_post": (ErpClient, "ingest", "before"),

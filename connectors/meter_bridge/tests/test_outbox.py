@@ -6,6 +6,7 @@ import sqlite3
 from conftest import until
 
 from meter_bridge.commands_store import CommandStore
+from meter_bridge.outbox import Outbox
 from meter_bridge.store import Poll
 
 
@@ -33,27 +34,33 @@ async def test_each_returns_only_when_its_own_poll_is_on_the_disk(outbox):
     await asyncio.gather(*map(keep, range(20)))
 
 
-async def test_what_a_cancelled_keeper_took_along_is_kept_by_the_next(outbox):
-    insist, taken, gates = outbox.insist, [], [asyncio.Event() for _ in range(3)]
+async def test_who_no_longer_waits_takes_no_poll_along(outbox):
+    insist, taken, gate = outbox.insist, [], asyncio.Event()
 
     async def slow(method, polls):
         taken.append([poll.serial for poll in polls])
-        await gates[len(taken) - 1].wait()
+        await gate.wait()
         return await insist(method, polls)
 
     outbox.insist = slow
     polls = [Poll(f"M{n}", 5, "1") for n in range(3)]
     first, second, third = [asyncio.create_task(outbox.keep(poll)) for poll in polls]
-    await asyncio.sleep(0)
-    gates[0].set()
-    await first
-    await until(lambda: len(taken) == 2)
-    assert taken[1] == ["M1", "M2"], "the second takes the third's along"
+    await until(lambda: taken)
+    first.cancel()
     second.cancel()
-    gates[2].set()
+    gate.set()
     await third
-    assert second.cancelled()
-    assert "M2" in await outbox.run(CommandStore.last_times)
+    assert first.cancelled() and second.cancelled()
+    times = await outbox.run(CommandStore.last_times)
+    assert times == {f"M{n}": 5 for n in range(3)}
+
+
+async def test_closing_waits_for_what_is_under_way(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.sqlite3")
+    await outbox.open()
+    committed = outbox.put(Poll("M1", 5, "1"))
+    await outbox.close()
+    assert committed.done()
 
 
 async def test_an_error_of_the_disk_is_everybodys(outbox, monkeypatch):

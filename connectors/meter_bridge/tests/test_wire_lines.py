@@ -145,8 +145,15 @@ class Instant:
             self.results.append(arguments[:2])
         return True
 
-    async def keep(self, poll):
+    def put(self, poll):
         """Take a poll."""
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def wait_for(self, committed):
+        """It is there."""
+        await committed
 
 
 class CountedLine:
