@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from meter_bridge import device, meter_profile
+from meter_bridge import device as device_module
+from meter_bridge import meter_profile
 from meter_bridge.device import Device
 from meter_bridge.line import LineWorker
 from meter_bridge.outbox import Outbox
@@ -53,7 +54,7 @@ async def bridge(port: int, meters: int, lines: int, seconds: float) -> float:
     """
     each = meters // lines
     second = itertools.count(int(time.time()))  # a meter has one reading a second
-    device.time = SimpleNamespace(time=lambda: next(second))
+    device_module.time = SimpleNamespace(time=lambda: next(second))
     with tempfile.TemporaryDirectory() as folder:
         outbox = Outbox(Path(folder) / "outbox.sqlite3")
         await outbox.open()

@@ -202,6 +202,9 @@ class Bridge:
         """Put together what talks to the ERP, and go on with what was left."""
         config = self._config.erp
         self.lease.remember(await self.outbox.run(CommandStore.get, "lease"))
+        if self._config.meters == "erp":
+            arguments = self.outbox, self._config, self.link, self.apply
+            self.meter_list = MeterList(erp, *arguments)
         self.exchange = Exchange(
             erp,
             self.outbox,
@@ -211,10 +214,9 @@ class Bridge:
             submit=self._submit,
             reported=self._switchable,
             forget=self._forget_commands,
+            look_again=self.meter_list and self.meter_list.refresh,
         )
-        if self._config.meters == "erp":
-            arguments = self.outbox, self._config, self.link, self.apply
-            self.meter_list = MeterList(erp, *arguments)
+        if self.meter_list:
             await self.meter_list.restore()
         if self.lease.instance is None:
             await self.exchange.resume()

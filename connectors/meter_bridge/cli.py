@@ -105,6 +105,8 @@ def profile_check(file: Path) -> None:
     except meter_profile.ProfileError as error:
         return fail(error)
     console.print(f"{profile.title}: {len(profile.values)} values, right")
+    if profile.notes:
+        console.print(f"  note: {profile.notes}", markup=False, highlight=False)
     for request in profile.requests():
         console.print(f"  {profile.describe(request)}", highlight=False)
     if profile.relay and not profile.relay_request():

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,8 @@ class Exchange:
     """The loops that fetch commands and report outcomes.
 
     ``submit`` takes commands for known meters, ``reported`` names the meters whose
-    state is reported, ``forget`` drops what waits for execution.
+    state is reported, ``forget`` drops what waits for execution. ``look_again``
+    brings the list of meters up to date and returns whether that worked.
     """
 
     def __init__(
@@ -72,11 +73,14 @@ class Exchange:
         submit: Callable[[Command], bool],
         reported: Callable[[], list[str]],
         forget: Callable[[], None],
+        look_again: Callable[[], Awaitable[bool]] | None = None,
     ):
         self._erp, self._outbox, self._config = erp, outbox, config
         self._link, self._lease = link, lease
         self._submit, self._reported, self._forget = submit, reported, forget
         self._told = Told(config.full_report_interval)
+        self._look_again = look_again
+        self._homeless: list[Command] = []  # for meters that are not known here yet
 
     async def commands_forever(self) -> None:
         """Report relay states and fetch commands until cancelled."""
@@ -114,6 +118,7 @@ class Exchange:
         if self._lease.may_take_commands:
             self._told.confirmed(states, news, asked)
             await self.take_commands(raw)
+            await self._find_homes()
             due = {str(item.get("id")) for item in raw if isinstance(item, dict)}
             await self._outbox.run(CommandStore.withdraw, due, asked_at)
 
@@ -124,6 +129,7 @@ class Exchange:
             await self._outbox.run(CommandStore.put, "lease", self._lease.memory())
             if not self._lease.may_take_commands:
                 self._forget()
+                self._homeless.clear()
                 await self._outbox.run(CommandStore.forget_unfinished)
         if self._lease.may_take_commands:
             await self.resume()
@@ -146,18 +152,45 @@ class Exchange:
         )
         self._outbox.outcomes.set()
         for command in fresh:
-            await self.hand_over(command, reasons.get(command.id))
+            if command.id in reasons:
+                await self.hand_over(command, reasons[command.id])
+            elif not self._submit(command):
+                self._homeless.append(command)
+        await self._find_homes()
+
+    async def _find_homes(self) -> None:
+        """Hand over the commands for meters that are not known here.
+
+        The ERP may have added the meter since it last told its list: so it is asked
+        first. While it does not answer that, the command waits until it expires.
+        """
+        if not self._homeless:
+            return
+        complete = self._look_again is None or await self._look_again()
+        homeless, self._homeless = self._homeless, []
+        for command in homeless:
+            if self._submit(command):
+                continue
+            if complete:
+                await self.hand_over(command)
+            elif command.expires_at is not None and time.time() >= command.expires_at:
+                detail = "the list of meters could not be asked for in time"
+                await self._end(command, "expired", detail)
+            else:
+                self._homeless.append(command)
 
     async def hand_over(self, command: Command, reason: str | None = None) -> None:
         """Give a command to its meter's line, or fail it: for ``reason``, or because
         there is no such meter."""
         if reason is None and self._submit(command):
             return
-        reason = reason or "this bridge has no such meter"
+        await self._end(command, "failed", reason or "this bridge has no such meter")
+
+    async def _end(self, command: Command, outcome: str, reason: str) -> None:
         await self._outbox.run(
-            CommandStore.finish, command, "failed", None, int(time.time()), reason
+            CommandStore.finish, command, outcome, None, int(time.time()), reason
         )
-        metrics.COMMANDS.labels(command.kind, "failed").inc()
+        metrics.COMMANDS.labels(command.kind, outcome).inc()
         self._outbox.outcomes.set()
 
     async def resume(self) -> None:
@@ -174,8 +207,8 @@ class Exchange:
             await self._outbox.run(CommandStore.forget_unfinished)
         await self._outbox.run(CommandStore.put, RESUMED, term)
         self._lease.resumed = term
-        for command in await self._outbox.run(CommandStore.unfinished):
-            await self.hand_over(command, None)
+        left = await self._outbox.run(CommandStore.unfinished)
+        self._homeless += [command for command in left if not self._submit(command)]
 
     # -- outcomes ---------------------------------------------------------------
     async def report_forever(self) -> None:

@@ -85,6 +85,7 @@ class MeterList:
         self._erp, self._outbox, self._config = erp, outbox, config
         self._link, self._apply = link, apply
         self._version: str | None = None
+        self._asking = asyncio.Lock()
         self.known = asyncio.Event()  # there is a list
 
     async def restore(self) -> None:
@@ -96,13 +97,21 @@ class MeterList:
     async def refresh_forever(self) -> None:
         """Ask the ERP again and again, until cancelled; errors never end it."""
         while True:
-            try:
-                await self._refresh()
-            except ErpError as error:
-                self._link.failed(error)
-            except (sqlite3.Error, ConfigError) as error:
-                log.error("meter_list_not_taken", reason=str(error))
+            await self.refresh()
             await asyncio.sleep(self._config.erp.configuration_interval)
+
+    async def refresh(self) -> bool:
+        """Ask the ERP; whether the list is now as it has it."""
+        try:
+            async with self._asking:
+                await self._refresh()
+        except ErpError as error:
+            self._link.failed(error)
+        except (sqlite3.Error, ConfigError) as error:
+            log.error("meter_list_not_taken", reason=str(error))
+        else:
+            return True
+        return False
 
     async def _refresh(self) -> None:
         answer = await self._erp.configuration(self._version)

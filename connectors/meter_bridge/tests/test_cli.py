@@ -81,6 +81,7 @@ async def test_read_shows_the_meters_values(plant):
     assert code == 0
     assert plant.plant.meters["M1"].register() in text
     assert re.search(r"relay .*0x0057.* closed", text)
+    assert "read-back register unverified" in text
     code, text = await cli("read", *arguments, "--device", 9)
     assert (code, "no answer" in text) == (1, True)
     arguments[4] = "sdm63O"
@@ -119,6 +120,7 @@ async def test_profile_check(tmp_path):
         ("mbus_gas", "telegram 1"),
         ("dlt645_3p", "item 0201FF00"),
         ("dlms_electricity", "class 70: 0.0.96.3.10.255"),
+        ("adl3000", "note: scales of voltage, current and frequency unverified"),
     ):
         code, text = await cli("profile", "check", shipped.with_name(f"{name}.toml"))
         assert (code, line in text) == (0, True), text

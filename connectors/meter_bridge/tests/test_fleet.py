@@ -12,6 +12,7 @@ from test_switching import seed
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.exchange import RESUMED
 from meter_bridge.lease import SAFE_S, Lease
+from meter_bridge.store import Poll
 
 __all__ = ["nursery", "plant"]
 
@@ -102,7 +103,7 @@ async def test_the_stand_by_delivers_but_neither_reads_nor_switches(
     erp.commands = erp.with_ingest = [relay_command(1, "M1", "open")]
     (tmp_path / "a").mkdir()
     left = CommandStore(tmp_path / "a" / "outbox.sqlite3")
-    left._item("reading", ["M1", 5, "1.00"])
+    left.add_poll(Poll("M1", 5, "1.00"))
     left.close()
     async with running_bridge(of_fleet(plant, erp, tmp_path, "a")) as bridge:
         await until(lambda: erp.registers("M1") == ["1.00"])

@@ -1,6 +1,7 @@
 """The ERP says which meter hangs where: taken without restart, losing nothing."""
 
 import asyncio
+import time
 
 import pytest
 from conftest import config_of, meter, plant_config, running_bridge, until
@@ -141,6 +142,41 @@ async def test_commands_of_a_meter_that_went_fail_loudly(
         result = await until(lambda: erp.outcome(3))
         assert result["outcome"] == "failed"
         assert "no such meter" in result["detail"]
+
+
+async def test_a_command_for_a_meter_just_added_waits_for_the_list(
+    plant, erp, tmp_path, relay_command
+):
+    """It comes before the bridge would have asked for the list again."""
+    say(erp, row("M1", "A", 1))
+    config = of_erp(plant, erp, tmp_path)
+    config.erp.configuration_interval = 3600
+    async with running_bridge(config):
+        await until(lambda: erp.registers("M1"))
+        say(erp, row("M1", "A", 1), row("M2", "A", 2))
+        erp.commands = [relay_command(3, "M2", "open")]
+        result = await until(lambda: erp.outcome(3))
+    assert result["outcome"] == "verified"
+
+
+async def test_while_the_list_cannot_be_asked_for_the_command_waits(
+    plant, erp, tmp_path, relay_command
+):
+    say(erp, row("M1", "A", 1))
+    config = of_erp(plant, erp, tmp_path)
+    config.erp.configuration_interval = 3600
+    async with running_bridge(config) as bridge:
+        await until(lambda: erp.registers("M1"))
+        good, (erp.version, erp.meters) = erp.meters, ("50", "nonsense")
+        erp.commands = [
+            relay_command(3, "M2", "open"),
+            {**relay_command(4, "M7", "open"), "expires_at": time.time() + 0.5},
+        ]
+        await until(lambda: "not a configuration" in bridge.link.error)
+        assert (await until(lambda: erp.outcome(4)))["outcome"] == "expired"
+        assert not erp.outcome(3)
+        erp.version, erp.meters = "51", [*good, row("M2", "A", 2)]
+        assert (await until(lambda: erp.outcome(3)))["outcome"] == "verified"
 
 
 async def test_a_wrong_meter_is_named_and_the_others_are_read(plant, erp, tmp_path):

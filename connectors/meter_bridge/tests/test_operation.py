@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import re
 import socket
 import sys
 import threading
@@ -13,12 +14,15 @@ import pytest
 from conftest import config_of, meter, plant_config, running_bridge, until
 from test_cli import cli
 from test_delivery import write_config
+from wire_stubs import PtyStub
 
 from meter_bridge import config, meter_profile, scan
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.sd_notify import Notifier
-from meter_bridge.simulator.running import RunningPlant
+from meter_bridge.simulator.running import RunningPlant, plant_of
+from meter_bridge.simulator.server import respond
 from meter_bridge.store import Poll
+from meter_bridge.wire import rtu
 
 
 @pytest.fixture
@@ -135,6 +139,33 @@ async def test_scan_finds_each_model_and_prints_the_tables():
     for device, name in expected.items():
         ours = next(t for t in alike.split("[[") if f"device = {device}\n" in t + "\n")
         assert found[device] == name or f" {name}" in ours, f"{name} is not named"
+
+
+async def test_scan_of_a_serial_port_prints_tables_that_work():
+    """By a pty: what is printed can be read with, as it is."""
+    plan = plant_config({"L": [meter("M1", 2, "sdm120")]}, time_factor=0)
+    plant = plant_of(plan)
+    plant.advance(1)
+    simulated = plant.meters["M1"]
+
+    def answer(request):
+        if request[0] != 2:
+            return []
+        return [(0, rtu.frame(2, respond(simulated, request[1:-2])))]
+
+    port = PtyStub(answer)
+    words = [port.path, "--first", 1, "--last", 3, "--timeout", 0.2]
+    code, text = await cli("scan", *words, "--baudrate", 19200, "--parity", "N")
+    assert code == 0
+    tables = text[text.index("[[line]]") :]
+    assert f'serial_port = "{port.path}" baudrate = 19200 parity = "N"' in tables
+    assert 'transport = "rtu_serial"' in tables
+    assert re.search(r'profile = "\w+".* device = 2', tables)
+    assert "sdm120" in tables
+    words = [port.path, "--profile", "sdm120", "--device", 2, "--baudrate", 19200]
+    code, text = await cli("read", *words, "--once")
+    port.stop()
+    assert (code, simulated.register() in text) == (0, True)
 
 
 async def test_scan_says_when_nobody_answers(plant):

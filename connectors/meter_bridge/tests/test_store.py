@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -242,3 +243,40 @@ def test_what_the_erp_no_longer_wants_is_withdrawn_before_it_is_written(store):
     assert store.begin_sending(late), "it came after the list was asked for"
     (result,) = store.unreported()
     assert (result["outcome"], result["detail"]) == ("expired", "withdrawn by the ERP")
+
+
+def test_a_poll_that_was_rolled_back_is_not_remembered(tmp_path, monkeypatch):
+    store = CommandStore(tmp_path / "o.sqlite3")
+    store.add_poll(Poll("M1", 5, "1", relay="closed"))
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(sqlite3.OperationalError):
+        patch.setattr(store, "_insert", full)
+        store.add_poll(Poll("M1", 6, "2", relay="open"))
+    assert store.last_times() == {"M1": 5}
+    assert store.add_poll(Poll("M1", 6, "2", relay="open"))
+    assert store.states()["M1"][0] == "open"
+    batch = store.next_batch(10, 0)
+    assert [row[1] for row in batch.readings] == [5, 6]
+    assert [event["kind"] for event in batch.events] == ["relay_opened"]
+
+
+def test_what_another_program_wrote_about_a_meter_is_seen(tmp_path):
+    """A dead letter that is understood again, beside the running bridge."""
+    bridge, beside = [CommandStore(tmp_path / "o.sqlite3") for _ in range(2)]
+    assert bridge.add_poll(Poll("M1", 5, "1"))
+    assert beside.add_poll(Poll("M1", 9, "2", by_meter=True))
+    assert not bridge.add_poll(Poll("M1", 9, "2", by_meter=True))
+    assert bridge.add_poll(Poll("M1", 10, "3"))
+
+
+def test_many_polls_are_all_written_in_their_order(tmp_path):
+    store = CommandStore(tmp_path / "o.sqlite3")
+    polls = [Poll(f"M{n % 700}", 5 + n, str(n), {"p": n / 7}) for n in range(1700)]
+    assert store.add_polls(polls) == 1700
+    batch = store.next_batch(10_000, 0)
+    assert batch.readings == [[p.serial, p.time, p.register] for p in polls]
+    assert batch.telemetry == [[p.serial, p.time, p.telemetry] for p in polls]
+    assert store.last_times() == {p.serial: p.time for p in polls}

@@ -52,7 +52,8 @@ async def table_of(bus, profile: BaseProfile, station, ratios) -> Table:
     if not answers:
         raise refused
     when = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
-    table = Table(title=f"{profile.title}, device {station}, {when}")
+    title = f"{profile.title}, device {station}, {when}"
+    table = Table(title=title, caption=profile.notes or None)
     for column in ("value", "address", "amount", "unit"):
         table.add_column(column, justify="right" if column == "amount" else "left")
     for name, value in profile.values.items():

@@ -90,8 +90,9 @@ class ModbusBus:
         """:func:`data_of` of a whole frame."""
         raise NotImplementedError
 
-    def _registers(self, answer: bytes, device: int, function: int, count: int):
-        return registers_in(self._data(answer, device, function), count)
+    @classmethod
+    def _registers(cls, answer: bytes, device: int, function: int, count: int):
+        return registers_in(cls._data(answer, device, function), count)
 
     def _checked(self, check, answer: bytes, *about):
         try:
