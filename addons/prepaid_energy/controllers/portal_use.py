@@ -13,7 +13,6 @@ from ..exchange.numbers import exact
 from ..models.clock import day_begin
 from .portal import PortalEnergy
 
-HOURS = "energy.interval"
 PERIODS = ("hour", "day", "month")
 SHOWN = ("quantity", "cost")
 OTHER = "\x00"  # what is no energy, and what has no band
@@ -51,8 +50,7 @@ class PortalUse(PortalEnergy):
         """
         clock = wallet_sudo._clocks()[wallet_sudo.id]
         today = fields.Date.context_today(wallet_sudo.with_context(tz=clock))
-        periods = [one for one in PERIODS if one != "hour" or HOURS in request.env]
-        by = by if by in periods else "day"
+        by = by if by in PERIODS else "day"
         show = show if show in SHOWN else "quantity"
         try:
             day = min(date.fromisoformat(on or ""), today)
@@ -81,7 +79,7 @@ class PortalUse(PortalEnergy):
             "title": self._energy_title(by, first),
             "before": self._energy_span(by, first - timedelta(days=1))[0],
             "after": last + timedelta(days=1) if last < today else None,
-            "periods": periods,
+            "periods": PERIODS,
             "link": f"{wallet_sudo.access_url}/use",
             "query": query,
             **self._energy_picture(wallet_sudo, shown, buckets, show, by),
@@ -133,7 +131,7 @@ class PortalUse(PortalEnergy):
         """As above, by the hour; the day is that of the wallet's clock."""
         begin = day_begin(day, clock)
         end = day_begin(day + timedelta(days=1), clock)
-        Interval = request.env[HOURS].with_context(tz=clock)
+        Interval = request.env["energy.interval"].with_context(tz=clock)
         rows = Interval._read_group(
             [
                 ("wallet_id", "=", wallet_sudo.id),

@@ -259,8 +259,6 @@ class EnergyWallet(models.Model):
 
     def _use_yesterday(self, today, clock, now):
         """dict commodity -> (quantity, unit, cost) of yesterday until this time."""
-        if "energy.interval" not in self.env:
-            return {}
         begin = day_begin(fields.Date.subtract(today, days=1), clock)
         elapsed = now - day_begin(today, clock)
         rows = self.env.execute_query(

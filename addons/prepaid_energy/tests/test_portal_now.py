@@ -6,7 +6,7 @@ import polib
 
 from odoo import fields
 from odoo.fields import Command
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import HttpCase, freeze_time, new_test_user, tagged
 from odoo.tools.misc import file_path
 
 from .common import EnergyCase, add_point, credit, set_up_park
@@ -185,6 +185,42 @@ class TestNow(EnergyCase):
     def test_no_price_before_the_first_version(self):
         early = fields.Datetime.to_datetime("2019-05-04 21:00:00")
         self.assertIsNone(self.point.sudo()._price_now(early))
+
+    # ------------------------------------------------------------------ use
+
+    def test_today_against_yesterday_by_this_time(self):
+        noon = "2026-05-05 12:30:00"
+        rows = [("2026-05-04T00:00:00Z", "0")]
+        # yesterday 1 kWh an hour until 13:00, then ten; today two
+        rows += [(f"2026-05-04T{hour:02}:00:00Z", hour) for hour in range(1, 14)]
+        rows += [("2026-05-05T00:00:00Z", 123), ("2026-05-05T12:30:00Z", 148)]
+        batch = {
+            "uid": "use",
+            "readings": [["M-1", at, str(register)] for at, register in rows],
+        }
+        with freeze_time(noon):
+            self.bridge.ingest(batch)
+            self.env["energy.interval"]._roll_up(self.point)
+            use = self.wallet.sudo()._use_today("UTC")
+        self.assertEqual(len(use), 1)
+        self.assertEqual(use[0]["today"], 25)
+        self.assertEqual(use[0]["cost_today"], Decimal("25") * Decimal("0.275"))
+        self.assertIn("12.5 kWh", use[0]["before"])
+        self.assertIn("3.44", use[0]["before"])
+
+    def test_without_yesterday_nothing_is_said_of_it(self):
+        with freeze_time("2026-05-05 12:30:00"):
+            self.bridge.ingest(
+                {
+                    "uid": "use",
+                    "readings": [
+                        ["M-1", "2026-05-05T00:00:00Z", "0"],
+                        ["M-1", "2026-05-05T12:00:00Z", "5"],
+                    ],
+                }
+            )
+            use = self.wallet.sudo()._use_today("UTC")
+        self.assertEqual((use[0]["today"], use[0]["before"]), (5, ""))
 
     # ------------------------------------------------------------------ gauge
 

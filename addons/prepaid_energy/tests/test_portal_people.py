@@ -10,6 +10,7 @@ OWN = (
     "energy.wallet",
     "energy.wallet.entry",
     "energy.usage",
+    "energy.interval",
     "energy.service.point",
     "energy.usage.report",
 )
@@ -52,6 +53,7 @@ class TestPeople(EnergyCase):
 
     def test_an_invited_colleague_sees_the_chosen_wallets_only(self):
         self.ingest((0, "0"), (3600, "5"))
+        self.env["energy.interval"]._roll_up(self.point)
         bob = self.invite(self.wallet)
         self.assertTrue(bob._is_portal())
         self.assertEqual(bob.partner_id.parent_id, self.tenant)

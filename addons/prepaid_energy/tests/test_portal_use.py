@@ -105,6 +105,37 @@ class TestUse(HttpCase):
         self.assertRegex(rows["March"][0], r"24\.75")
         self.assertIn("by=day&amp;on=2026-03-01", page.text)
 
+    def test_hours_of_a_day_by_the_clock_of_the_tariff(self):
+        tariff = self.env["energy.tariff"].create(
+            {
+                "name": "West",
+                "tz": "America/Denver",
+                "version_ids": [(0, 0, flat_version("2020-01-01", 0.5))],
+            }
+        )
+        wallet = self.env["energy.wallet"].create(
+            {"name": "West hall", "partner_id": self.tenant.id}
+        )
+        point, _meter = add_point(self, "W-1", wallet_id=wallet.id, tariff_id=tariff.id)
+        self.bridge.ingest(
+            {
+                "uid": "hours",
+                "readings": [
+                    ["W-1", "2026-03-03T07:00:00Z", "0"],
+                    ["W-1", "2026-03-03T08:00:00Z", "3"],
+                    ["W-1", "2026-03-03T09:00:00Z", "4"],
+                    ["W-1", "2026-03-04T06:00:00Z", "4"],
+                    ["W-1", "2026-03-04T07:00:00Z", "9"],
+                    ["W-1", "2026-03-04T08:00:00Z", "99"],
+                ],
+            }
+        )
+        self.env["energy.interval"]._roll_up(point)
+        rows = self.rows(self.use(wallet, by="hour", on="2026-03-03"))
+        used = {label: cells[1] for label, cells in rows.items()}
+        self.assertEqual(used, {"00:00": "3.0", "01:00": "1.0", "23:00": "5.0"})
+        self.assertRegex(rows["23:00"][2], r"2\.50")
+
     def test_nonsense_shows_the_usual(self):
         for asked in (
             {"by": "century"},
