@@ -74,6 +74,12 @@
         "views/energy_quota_views.xml",
         "views/energy_line_views.xml",
         "views/energy_interval_views.xml",
+        "wizards/energy_quota_refusal_views.xml",
+        "wizards/energy_standin_views.xml",
+        "views/energy_quota_request_views.xml",
+        "views/energy_quota_transfer_views.xml",
+        "views/energy_quota_templates.xml",
+        "views/hr_department_views.xml",
     ],
     "demo": [
         "demo/energy_demo_base.xml",

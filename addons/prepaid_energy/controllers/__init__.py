@@ -1,4 +1,5 @@
 from . import (
+    approval,
     money,
     portal,
     portal_people,

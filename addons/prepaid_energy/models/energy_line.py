@@ -177,11 +177,9 @@ class EnergyLine(models.Model):
         )
 
     def _head(self):
-        """Who decides on the line's quota: the head of its department, a user.
-
-        sudo: who may see the line need not see the employees.
-        """
-        return self.department_id.sudo().manager_id.user_id
+        """Who decides on the line's quota: the head of its department, a user, or the
+        stand-in while the head is away."""
+        return self.department_id._energy_head()
 
     def _quota(self):
         """The quota of this month, or none."""

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
@@ -75,6 +77,25 @@ class ResCompany(models.Model):
         help="The tax in advances until they are deducted from an invoice.",
     )
 
+    energy_plant_manager_ids = fields.Many2many(
+        "res.users",
+        "res_company_energy_plant_manager_rel",
+        string="Plant Managers",
+        domain="[('share', '=', False)]",
+        help="One of them decides on quota requests above the first limits.",
+    )
+    energy_finance_ids = fields.Many2many(
+        "res.users",
+        "res_company_energy_finance_rel",
+        string="Finance",
+        domain="[('share', '=', False)]",
+        help="One of them decides on quota requests above the second limits.",
+    )
+    energy_plant_limit = fields.Monetary("Plant Manager Above")
+    energy_plant_percent = fields.Float("Plant Manager Above (%)", digits=(16, 1))
+    energy_finance_limit = fields.Monetary("Finance Above")
+    energy_finance_percent = fields.Float("Finance Above (%)", digits=(16, 1))
+
     ENERGY_ACCOUNTS = {
         "energy_expense_account_id": ("Energy Cost", "600100", "expense"),
         "energy_clearing_account_id": (
@@ -89,6 +110,46 @@ class ResCompany(models.Model):
             "asset_current",
         ),
     }
+
+    @api.constrains(
+        "energy_plant_limit",
+        "energy_plant_percent",
+        "energy_plant_manager_ids",
+        "energy_finance_limit",
+        "energy_finance_percent",
+        "energy_finance_ids",
+    )
+    def _check_energy_limits(self):
+        for company in self:
+            people = {
+                "2": company.energy_plant_manager_ids,
+                "3": company.energy_finance_ids,
+            }
+            for level, money, percent in company._energy_request_limits():
+                if money < 0 or percent < 0:
+                    raise ValidationError(
+                        company.env._("Limits of quota requests are not negative.")
+                    )
+                if (money or percent) and not people[level]:
+                    raise ValidationError(
+                        company.env._(
+                            "%s: name who decides on quota requests above the limits.",
+                            company.name,
+                        )
+                    )
+
+    def _energy_request_limits(self):
+        """Above what a request goes higher: 0 is no limit.
+
+        :return: list of (level, Decimal money, Decimal per cent).
+        """
+        return [
+            (level, Decimal(repr(money)), Decimal(repr(percent)))
+            for level, money, percent in (
+                ("2", self.energy_plant_limit, self.energy_plant_percent),
+                ("3", self.energy_finance_limit, self.energy_finance_percent),
+            )
+        ]
 
     @api.constrains("energy_tax_point", "energy_advance_tax_id")
     def _check_energy_tax_point(self):

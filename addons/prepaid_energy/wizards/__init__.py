@@ -3,6 +3,8 @@ from . import (
     energy_bank_match,
     energy_drill,
     energy_lockout,
+    energy_quota_refusal,
+    energy_standin,
     energy_proof,
     energy_statement,
     energy_tariff_enforce,
