@@ -244,15 +244,15 @@ class EnergyQuotaRequest(models.Model):
 
     def _facts(self):
         cost, percent = self._weight()
+        known = cost is not None
         quota = self.quota_id
-        money = self.currency_id
         facts = [
             (self.env._("Line"), self.line_id.name),
             (self.env._("Requested"), self._quantity(self.amount)),
             (
                 self.env._("Estimated cost"),
-                money.format(float(cost))
-                if cost is not None
+                self.currency_id.format(float(cost))
+                if known
                 else self.env._("unknown"),
             ),
             (self.env._("Quota"), self._quantity(quota.total)),

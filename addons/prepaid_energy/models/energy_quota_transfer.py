@@ -68,14 +68,14 @@ class EnergyQuotaTransfer(models.Model):
         self._check_unused()
         return self._agreements(self.env.user)
 
-    def _submit(self):
+    def _submit(self):  # pylint: disable=missing-return
         """Where the one who asks is head of both, nobody else is to be asked."""
         self._check_heads()
         super()._submit()
         if not self._sides():
             self._move("")
 
-    def _call_deciders(self):
+    def _call_deciders(self):  # pylint: disable=missing-return
         if self._sides():
             super()._call_deciders()
 
@@ -84,7 +84,7 @@ class EnergyQuotaTransfer(models.Model):
             if not self._heads(quota):
                 raise UserError(
                     self.env._(
-                        "Nobody decides for %s: its department has no head with a user.",
+                        "%s: its department has no head with a user.",
                         quota.line_id.name,
                     )
                 )
@@ -113,7 +113,7 @@ class EnergyQuotaTransfer(models.Model):
         if self._exact_amount() > left:
             raise UserError(
                 self.env._(
-                    "%(line)s has %(left)s %(unit)s left: %(amount)s is more than that.",
+                    "%(line)s has %(left)s %(unit)s left: %(amount)s is more.",
                     line=self.from_quota_id.line_id.name,
                     left=f"{max(left, Decimal(0)):,.2f}",
                     unit=self.unit_name,
