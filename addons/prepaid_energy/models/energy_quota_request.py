@@ -57,10 +57,9 @@ class EnergyQuotaRequest(models.Model):
     )
     level = fields.Selection(
         [("1", "Head of Department"), ("2", "Plant Manager"), ("3", "Finance")],
-        "Decided By",
         readonly=True,
         copy=False,
-        help="By the limits in the settings, at the time of submitting.",
+        help="Who decides, by the limits in the settings, at the time of submitting.",
     )
     # For reviewers chosen by a field, and to show who it is:
     head_ids = fields.Many2many("res.users", compute="_compute_approvers")

@@ -39,7 +39,6 @@ class ResConfigSettings(models.TransientModel):
     energy_advance_vat_account_id = fields.Many2one(
         related="company_id.energy_advance_vat_account_id", readonly=False
     )
-    energy_currency_id = fields.Many2one(related="company_id.currency_id")
     energy_plant_manager_ids = fields.Many2many(
         related="company_id.energy_plant_manager_ids", readonly=False
     )
@@ -49,7 +48,6 @@ class ResConfigSettings(models.TransientModel):
     energy_plant_limit = fields.Monetary(
         related="company_id.energy_plant_limit",
         readonly=False,
-        currency_field="energy_currency_id",
     )
     energy_plant_percent = fields.Float(
         related="company_id.energy_plant_percent", readonly=False
@@ -57,7 +55,6 @@ class ResConfigSettings(models.TransientModel):
     energy_finance_limit = fields.Monetary(
         related="company_id.energy_finance_limit",
         readonly=False,
-        currency_field="energy_currency_id",
     )
     energy_finance_percent = fields.Float(
         related="company_id.energy_finance_percent", readonly=False
