@@ -45,7 +45,8 @@ def lines_of(tables: list[Any], port_base: int) -> list[Any]:
     for number, table in enumerate(tables):
         if table.count > 1 and "{line" not in table.name:
             raise ValueError(
-                f"line.{number}.name: {table.name!r} needs {{line}} where count is given"
+                f"line.{number}.name: {table.name!r} needs {{line}} where count is "
+                "given"
             )
         for step in range(table.count):
             line = step + 1

@@ -43,7 +43,7 @@ class FakeErp:
         self.meters, self.version, self.asked = [], "1", []
         self.holder, self.since, self.until, self.lease_s = None, 0, 0.0, 1.5
         self.given, self.handed = set(), set()
-        self.server_time = None
+        self.server_time, self.duplicates = None, 0
 
     async def start(self):
         app = web.Application(client_max_size=10**8)
@@ -136,6 +136,7 @@ class FakeErp:
                 answer["rejected"].append(reason)
             elif (serial, time) in self.rows:
                 answer["duplicates"] += 1
+                self.duplicates += 1
             else:
                 self.rows[serial, time] = register
                 answer["accepted"] += 1
