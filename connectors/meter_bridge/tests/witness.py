@@ -1,6 +1,7 @@
 """What the meters of a plant really showed, to compare with what was stored."""
 
 import time
+from decimal import Decimal
 
 
 class Witness:
@@ -21,7 +22,7 @@ class Witness:
     def _look(self):
         for serial, meter in self._plant.meters.items():
             shown = self._shown[serial]
-            register = meter.register()
+            register = Decimal(meter.register())
             if not shown or shown[-1][1] != register:
                 shown.append((time.time(), register))
 
@@ -40,5 +41,5 @@ class Witness:
         assert erp.rows
         for (serial, at), register in erp.rows.items():
             truth = self.between(serial, at - clock - 0.6, at - clock + 1.6)
-            assert register in truth, (serial, at, register, truth)
+            assert Decimal(register) in truth, (serial, at, register, truth)
         assert erp.duplicates == 0, "a reading was sent twice"
