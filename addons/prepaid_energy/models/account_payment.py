@@ -120,6 +120,11 @@ class AccountPayment(models.Model):
                 payment._book_on_energy_wallet()
         return result
 
+    def _write_late_wallet(self, wallet):  # pylint: disable=missing-return
+        """Past our own write(): a posted payment gets its wallet, and is booked by
+        the caller."""
+        super().write({"energy_wallet_id": wallet.id})
+
     def _check_energy_lock_date(self):
         """Ask for lock dates: core would move a payment to another date silently.
 
@@ -149,8 +154,11 @@ class AccountPayment(models.Model):
         }
         if self.payment_type == "outbound":
             Entry = wallet.env["energy.wallet.entry"]
-            booked = Entry._post(wallet, "refund", -amount, **row)
+            kind = self._energy_refund_kind()
+            booked = Entry._post(wallet, kind, -amount, **row)
             recovered = Decimal(0) if booked else None
+            if booked:
+                self._book_fee_back(wallet, self)
         else:
             recovered = wallet._book_topup(
                 amount, recovery_key=f"recovery:{self.id}", **row

@@ -16,6 +16,7 @@ DECIDED_BY_LEDGER = {
     "cut_from",
     "warned",
     "emergency_active",
+    "emergency_blocked",
     "debt_wallet_id",
     "closed_on",
 }

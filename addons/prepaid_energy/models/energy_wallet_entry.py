@@ -9,6 +9,7 @@ KINDS = [
     ("fee", "Fee"),
     ("transfer", "Transfer"),
     ("refund", "Refund"),
+    ("chargeback", "Chargeback"),
     ("correction", "Correction"),
     ("debt", "Debt Recovery"),
     ("writeoff", "Write-off"),

@@ -156,13 +156,14 @@ class EnergyWallet(models.Model):
         self._check_amount(amount)
         return self._book("fee", -amount, source_key=source_key, name=name)
 
-    def _refund(self, amount, journal, reason, *, reverses=None):
+    def _refund(self, amount, journal, reason, *, reverses=None, **values):
         """Pay money out: an outgoing payment, which debits the wallet.
 
         :param Decimal amount: above zero, in whole minor units.
         :param recordset journal: bank or cash, ``account.journal``.
         :param recordset reverses: the top-up that this undoes (it may overdraw the
             wallet), or None: at most the balance is paid out.
+        :param values: further ones of the payment.
         :return: the posted ``account.payment``.
         """
         self.ensure_one()
@@ -181,6 +182,7 @@ class EnergyWallet(models.Model):
                 "memo": f"{self.reference} {reason}".strip(),
                 "energy_wallet_id": self.id,
                 "energy_reversed_id": reverses.id if reverses else False,
+                **values,
             }
         )
         payment.action_post()

@@ -33,7 +33,13 @@ class PaymentTransaction(models.Model):
         wallet = self.energy_wallet_id or source.energy_wallet_id
         if source.energy_wallet_id and source.state == "done" and not source.payment_id:
             source._create_payment()  # a refund must not come before its top-up
-        if wallet:
+        late = self._energy_late(wallet)
+        if late:
+            extra_create_values.update(
+                energy_late_wallet_id=wallet.id,
+                partner_id=wallet.partner_id.commercial_partner_id.id,
+            )
+        elif wallet:
             extra_create_values.update(
                 energy_wallet_id=wallet.id,
                 partner_id=wallet.partner_id.commercial_partner_id.id,
@@ -41,7 +47,20 @@ class PaymentTransaction(models.Model):
             if self.operation != "refund":
                 fee = self.energy_topup_fee or source.energy_topup_fee
                 extra_create_values["energy_topup_fee"] = fee
-        return super()._create_payment(**extra_create_values)
+        payment = super()._create_payment(**extra_create_values)
+        if late and payment.payment_type == "inbound":
+            payment._report_late()
+        return payment
+
+    def _energy_late(self, wallet):
+        """Whether no wallet gets the money: it was closed, or it is a refund of such.
+
+        A capture in parts follows its first part.
+        """
+        source = self.source_transaction_id.payment_id
+        if self.operation == "refund" and source:
+            return bool(source.energy_late_wallet_id and not source.energy_wallet_id)
+        return bool(wallet and not wallet.active)
 
     def _log_message_on_linked_documents(self, message):  # pylint: disable=missing-return
         """Tell the wallet's chatter as well."""

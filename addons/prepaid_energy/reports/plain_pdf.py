@@ -176,7 +176,7 @@ class _Pages(Canvas):
         self.kept.append(dict(self.__dict__))
         self._startPage()
 
-    def save(self):
+    def save(self):  # pylint: disable=missing-return
         """Write the pages, each with its letterhead."""
         kept = self.kept
         for number, state in enumerate(kept, 1):

@@ -256,6 +256,76 @@ class TestTopupHttp(MoneyCase, HttpCase):
         other.with_company(company).write({"is_published": True, "state": "test"})
         self.assert_refused(provider_id=other.id)
 
+    # ------------------------------------------------------------------ closed wallet
+
+    def late(self):
+        """The payment of a wallet that was closed while it was under way."""
+        transaction = self.start()
+        self.simulate(transaction, "pending")
+        self.poll()
+        self.wallet._close()
+        self.simulate(transaction, "done")
+        transaction.is_post_processed = False
+        self.poll()
+        return transaction.payment_id
+
+    def proof(self):
+        return self.env["energy.proof"].create({"company_id": self.company.id})
+
+    def test_paid_after_closing_waits_for_a_person(self):
+        payment = self.late()
+        self.assertFalse(payment.energy_wallet_id)
+        self.assertEqual(self.exact_balance(), 0)
+        self.assertEqual(self.credit_of(self.company.energy_prepayment_account_id), 40)
+        self.assertIn("closed", payment.activity_ids.summary)
+        proof = self.proof()
+        self.assertFalse(proof.proven)
+        self.assertEqual(proof.cause_ids.move_id, payment.move_id)
+        self.assertEqual(proof.cause_ids.wallet_id, self.wallet)
+        self.assertIn("Paid after Tenant Ltd was closed", proof.cause_ids.text)
+
+    def test_paid_after_closing_and_paid_back(self):
+        payment = self.late()
+        payment.action_energy_late_pay_back()
+        self.poll()
+        refund = payment.payment_transaction_id.child_transaction_ids
+        if refund:  # by the provider
+            self.run_cron()
+        self.env.invalidate_all()
+        self.assertFalse(payment.energy_late_open)
+        self.assertFalse(payment.activity_ids)
+        self.assertEqual(self.exact_balance(), 0)
+        self.assertEqual(self.credit_of(self.company.energy_prepayment_account_id), 0)
+        self.assert_books()
+        with self.assertRaisesRegex(UserError, "no decision"):
+            payment.action_energy_late_pay_back()
+
+    def test_paid_after_closing_and_credited_to_another_wallet(self):
+        payment = self.late()
+        neighbour = self.env["res.partner"].create({"name": "Neighbour"})
+        other = self.env["energy.wallet"].create(
+            {"name": "Neighbour", "partner_id": neighbour.id}
+        )
+        with self.assertRaisesRegex(UserError, "Choose the wallet"):
+            payment.action_energy_late_credit()
+        payment.energy_late_target_id = self.wallet
+        with self.assertRaisesRegex(UserError, "another wallet"):
+            payment.action_energy_late_credit()
+        payment.energy_late_target_id = other
+        payment.action_energy_late_credit()
+        self.assertEqual(self.exact_balance(other), 40)
+        owed = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", self.company.energy_prepayment_account_id.id),
+                ("partner_id", "=", neighbour.id),
+            ]
+        )
+        self.assertEqual(sum(owed.mapped("balance")), -40)
+        self.assertFalse(payment.activity_ids)
+        self.assert_books()
+        with self.assertRaisesRegex(UserError, "no decision"):
+            payment.action_energy_late_credit()
+
     # ------------------------------------------------------------------ fee, currency
 
     def test_the_fee_is_shown_before_and_taken_once(self):

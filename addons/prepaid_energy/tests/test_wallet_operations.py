@@ -154,6 +154,79 @@ class TestWalletOperations(EnergyCase):
         self.assertEqual(self.exact_balance(), 50)
         self.assertEqual(self.exact_balance(self.other), 98)
 
+    def test_a_top_up_is_undone_with_its_fee(self):
+        self.policy.topup_fee = 2
+        payment = self.topup(100)
+        self.assertEqual(self.exact_balance(), 148)
+        wizard = self.operate("reverse", payment_id=payment.id)
+        self.assertIn("given back", wizard.preview)
+        self.assertEqual(self.exact_balance(), 50)
+        self.assertEqual(self.liability(self.tenant), 50)
+        back = self.wallet.entry_ids.filtered(lambda row: row.kind == "fee")
+        self.assertEqual(sorted(back.mapped("amount")), [-2, 2])
+
+    def test_a_top_up_is_undone_and_its_fee_stays(self):
+        self.policy.topup_fee = 2
+        payment = self.topup(100)
+        wizard = self.operate("reverse", payment_id=payment.id, fee_back=False)
+        self.assertNotIn("given back", wizard.preview)
+        self.assertEqual(self.exact_balance(), 48)
+
+    # ------------------------------------------------------------------ chargebacks
+
+    def bank_topup(self, amount):
+        self.journal = self.env["account.journal"].create(
+            {"name": "Cards", "type": "bank", "code": "TCRD"}
+        )
+        return self.topup(amount)
+
+    def test_a_chargeback_takes_the_money_its_fee_and_the_emergency_credit(self):
+        self.policy.emergency_credit = 30
+        payment = self.bank_topup(40)
+        credit(self.wallet, "-75", "spent")  # 15 are left: low
+        self.wallet.action_emergency()
+        wizard = self.operate("chargeback", payment_id=payment.id, bank_fee=15)
+        self.assertIn("fee of the chargeback", wizard.preview)
+        self.assertEqual(self.exact_balance(), -40)
+        self.assertEqual(self.liability(self.tenant), 50, "the fee is on no bill yet")
+        rows = {row.kind: row for row in self.wallet.entry_ids[:2]}
+        self.assertEqual(rows["chargeback"].amount, -40)
+        self.assertIn(f"Chargeback of {payment.name}", rows["chargeback"].name)
+        self.assertIn("Because", rows["chargeback"].name)
+        self.assertEqual(rows["fee"].amount, -15)
+        self.assertFalse(self.wallet.emergency_active)
+        self.assertEqual(self.wallet.level, "cut")
+        with self.assertRaisesRegex(UserError, "charged back"):
+            self.wallet.action_emergency()
+        self.wallet.action_allow_emergency()
+        self.wallet.action_emergency()
+        with self.assertRaisesRegex(UserError, "undone already"):
+            self.operate("chargeback", payment_id=payment.id, amount=1)
+
+    def test_a_chargeback_of_a_part(self):
+        payment = self.bank_topup(40)
+        with self.assertRaisesRegex(UserError, "left to take back"):
+            self.operate("chargeback", payment_id=payment.id, amount=40.01)
+        self.operate("chargeback", payment_id=payment.id, amount=25)
+        self.assert_books(own="65")
+
+    def test_cash_is_not_charged_back(self):
+        payment = self.wallet.entry_ids.payment_id
+        with self.assertRaisesRegex(UserError, "Cash is not charged back"):
+            self.operate("chargeback", payment_id=payment.id)
+
+    def test_only_managers_allow_emergency_credit_again(self):
+        payment = self.bank_topup(40)
+        self.operate("chargeback", payment_id=payment.id)
+        clerk = new_test_user(
+            self.env, "clerk_cb", groups="prepaid_energy.group_energy_accountant"
+        )
+        with self.assertRaises(AccessError):
+            self.wallet.with_user(clerk).action_allow_emergency()
+        for values in ({"emergency_blocked": False},):
+            with self.assertRaisesRegex(UserError, "cannot be written"):
+                self.wallet.with_user(clerk).write(values)
+
     def test_the_whole_balance_is_offered_for_paying_out(self):
         credit(self.wallet, "-37.652", "spent")
         wizard = self.env["energy.wallet.operation"].create(

@@ -188,16 +188,29 @@ class EnergyProof(models.TransientModel):
                 ("payment_id.energy_wallet_id", "=", False),
             ]
         )
-        text = self.env._("On the prepayments account, of no wallet: a manual entry?")
         return [
             {
                 "currency_id": line.currency_id.id,
+                "wallet_id": line.payment_id.energy_late_wallet_id.id,
                 "move_id": line.move_id.id,
                 "amount": line.amount_currency,
-                "text": text,
+                "text": self._stray_text(line),
             }
             for line in lines
         ]
+
+    def _stray_text(self, line):
+        """Why a journal item has no wallet."""
+        late = line.payment_id.energy_late_wallet_id
+        if not late:
+            return self.env._(
+                "On the prepayments account, of no wallet: a manual entry?"
+            )
+        if line.payment_id.payment_type == "outbound":
+            return self.env._("Paid back: it came after %s was closed.", late.name)
+        return self.env._(
+            "Paid after %s was closed: pay it back or credit it to a wallet.", late.name
+        )
 
     def _wallet_causes(self, wallets):
         """What ledger or books of a partner have alone, or on two sides of the date."""

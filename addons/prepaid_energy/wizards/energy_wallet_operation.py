@@ -9,6 +9,7 @@ OPERATIONS = [
     ("refund", "Pay Out"),
     ("transfer", "Transfer to Another Wallet"),
     ("reverse", "Undo a Top-up"),
+    ("chargeback", "Chargeback by the Bank"),
     ("wrong_wallet", "Top-up of the Wrong Wallet"),
     ("fee", "Charge a Fee"),
     ("defer", "Defer the Debt"),
@@ -16,9 +17,9 @@ OPERATIONS = [
     ("close", "Close the Wallet"),
 ]
 NEEDS = {
-    "amount": {"refund", "transfer", "fee", "writeoff"},
+    "amount": {"refund", "transfer", "fee", "writeoff", "chargeback"},
     "other_wallet_id": {"transfer", "wrong_wallet"},
-    "payment_id": {"reverse", "wrong_wallet"},
+    "payment_id": {"reverse", "wrong_wallet", "chargeback"},
 }
 MANAGER = {"defer", "writeoff"}
 BUDGET = {"transfer", "fee", "close"}  # what a production line's wallet can do
@@ -65,6 +66,13 @@ class EnergyWalletOperation(models.TransientModel):
         domain="[('account_type', 'in', ('expense', 'expense_other')), "
         "('company_ids', 'in', company_id)]",
     )
+    topup_fee = fields.Monetary(related="payment_id.energy_topup_fee")
+    fee_back = fields.Boolean(
+        "Give Its Fee Back", default=True, help="The next invoice has less of fees."
+    )
+    bank_fee = fields.Monetary(
+        "Fee of the Chargeback", help="What the tenant is charged for it; may be none."
+    )
     switch_off = fields.Boolean("Switch the Points Off", default=True)
     reason = fields.Char()
     done = fields.Boolean(readonly=True)
@@ -75,7 +83,8 @@ class EnergyWalletOperation(models.TransientModel):
         for wizard in self:
             balance = wizard.wallet_id.balance
             if wizard.operation in NEEDS["payment_id"]:
-                wizard.amount = wizard.payment_id.amount
+                payment = wizard.payment_id
+                wizard.amount = float(payment._energy_left()) if payment else 0
                 if wizard.operation == "wrong_wallet":  # its fee is paid by the payer
                     wizard.amount -= wizard.payment_id.energy_topup_fee
             elif wizard.operation == "writeoff":
@@ -102,7 +111,7 @@ class EnergyWalletOperation(models.TransientModel):
 
     @api.depends(
         "operation", "amount", "other_wallet_id", "payment_id", "journal_id",
-        "account_id", "switch_off",
+        "account_id", "switch_off", "fee_back", "bank_fee",
     )  # fmt: skip
     def _compute_preview(self):
         for wizard in self:
@@ -129,6 +138,7 @@ class EnergyWalletOperation(models.TransientModel):
         rows = {
             "refund": [(own, -1, (prepaid, cash))],
             "reverse": [(own, -1, (prepaid, cash))],
+            "chargeback": [(own, -1, (prepaid, cash))],
             "transfer": [(own, -1, entry), (between, 1, None)],
             "wrong_wallet": [(own, -1, entry), (between, 1, None)],
             "fee": [(own, -1, None)],
@@ -144,13 +154,31 @@ class EnergyWalletOperation(models.TransientModel):
         return [
             (name, wallet._format(sign * amount), *(books or ("", "")))
             for name, sign, books in rows
-        ]
+        ] + self._plan_fees()
+
+    def _plan_fees(self):
+        """The rows of fees that go with it: no journal entry, the invoice has them."""
+        wallet, fee = self.wallet_id, 0
+        if self.operation == "reverse" and self.fee_back:
+            fee = self.payment_id.energy_topup_fee
+            name = self.env._("Wallet %s: fee of the top-up, given back", wallet.name)
+        elif self.operation == "chargeback":
+            fee = -self.bank_fee
+            name = self.env._("Wallet %s: fee of the chargeback", wallet.name)
+        return [(name, wallet._format(fee), "", "")] if fee else []
 
     def _notes(self):
         """What happens beside the bookings, in sentences."""
         wallet = self.wallet_id
         if self.operation == "fee":
             return [self.env._("The fee is part of the next invoice.")]
+        if self.operation == "reverse" and self.payment_id.amount_available_for_refund:
+            return [self.env._("The provider pays it back to the payment method.")]
+        if self.operation == "chargeback":
+            return [
+                self.env._("No emergency credit until a manager allows it again."),
+                self.env._("Match the payment with the bank's line when it comes."),
+            ]
         if self.operation == "defer":
             share = wallet.sudo().policy_id.debt_percent  # sudo: shown, not decided
             return [
@@ -162,6 +190,25 @@ class EnergyWalletOperation(models.TransientModel):
         if self.operation != "close":
             return []
         notes = [self.env._("What was used until now is booked first.")]
+        # sudo: an accountant reads no payment transactions
+        waiting = (
+            self.env["payment.transaction"]
+            .sudo()
+            .search_count(
+                [
+                    ("energy_wallet_id", "=", wallet.id),
+                    ("state", "in", ("pending", "authorized")),
+                ]
+            )
+        )
+        if waiting:
+            notes.append(
+                self.env._(
+                    "%s online payments are under way: what comes later waits on the "
+                    "prepayments account for a person.",
+                    waiting,
+                )
+            )
         for point in wallet.sudo().service_point_ids:  # sudo: shown, not decided
             notes.append(
                 self.env._(
@@ -229,6 +276,8 @@ class EnergyWalletOperation(models.TransientModel):
     def _do_reverse(self):
         """Back to the payment method where its provider can, else by the journal."""
         amount, payment = self._left_to_undo(), self.payment_id
+        # sudo: an accountant may not write payments; it is ours to decide
+        payment.sudo().energy_fee_back = self.fee_back
         if payment.amount_available_for_refund:
             payment.payment_transaction_id.action_refund(float(amount))
             return None
@@ -237,6 +286,25 @@ class EnergyWalletOperation(models.TransientModel):
             self.journal_id,
             self.reason,
             reverses=self.payment_id,
+        )
+
+    def _do_chargeback(self):
+        most, amount = self._left_to_undo(), self._exact()
+        self.wallet_id._check_amount(amount)
+        if amount > most:
+            raise UserError(
+                self.env._(
+                    "%(topup)s has %(most)s left to take back.",
+                    topup=self.payment_id.name,
+                    most=self.wallet_id._format(most),
+                )
+            )
+        return self.wallet_id._charge_back(
+            self.payment_id,
+            amount,
+            self.journal_id,
+            self.reason,
+            fee=self.wallet_id._cents(Decimal(repr(self.bank_fee or 0.0))),
         )
 
     def _do_wrong_wallet(self):
@@ -263,19 +331,10 @@ class EnergyWalletOperation(models.TransientModel):
             raise UserError(
                 self.env._("%s is no top-up of this wallet.", payment.display_name)
             )
-        undone = self.env["account.payment"].search(
-            [
-                "|",
-                ("energy_reversed_id", "=", payment.id),
-                ("source_payment_id", "=", payment.id),
-            ]
-        )
         moved = self.env["energy.wallet.entry"].search_count(
             [("source_key", "=", f"wrong_wallet:{payment.id}:from")]
         )
-        left = Decimal(repr(payment.amount)) - sum(
-            (Decimal(repr(one.amount)) for one in undone), Decimal(0)
-        )
+        left = payment._energy_left()
         if moved or left <= 0:
             raise UserError(self.env._("%s was undone already.", payment.display_name))
         return left
