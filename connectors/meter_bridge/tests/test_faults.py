@@ -61,7 +61,9 @@ UNREADABLE = [
 ]
 
 
-@pytest.mark.parametrize(("framing", "fault"), UNREADABLE)
+@pytest.mark.parametrize(
+    ("framing", "fault"), UNREADABLE, ids=[f"{f}-{x['kind']}" for f, x in UNREADABLE]
+)
 async def test_a_meter_that_cannot_be_read(erp, tmp_path, framing, fault):
     async with at_work(erp, tmp_path, framing) as (plant, bridge, witness):
         await post(plant, "fault", meter="M2", **fault)

@@ -12,6 +12,7 @@ from mqtt_tools import Publisher, mqtt_config
 from test_faults import post, problems
 from witness import Witness
 
+from meter_bridge import metrics
 from meter_bridge.commands_store import CommandStore
 from meter_bridge.simulator.mqtt_config import APPLICATION
 from meter_bridge.simulator.running import RunningPlant
@@ -95,9 +96,13 @@ async def test_a_cut_message_is_a_dead_letter(broker, erp, tmp_path, serial):
 @pytest.mark.parametrize("serial", DEVICES)
 async def test_a_repetition_counts_once(broker, erp, tmp_path, serial):
     async with at_work(broker, erp, tmp_path) as (plant, _bridge, witness):
+        repeated = metrics.MQTT.labels("hall", "repeated")
+        before = repeated._value.get()
         await post(plant, f"meter/{serial}", repeated=True)
         await more_of(erp, serial, 3)
         witness.agrees(erp)
+        if serial == "L":  # the others' carry no id: known by the second
+            assert repeated._value.get() > before
 
 
 @pytest.mark.parametrize("serial", ["S", "L"])
