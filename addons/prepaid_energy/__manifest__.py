@@ -86,6 +86,9 @@
         "demo/energy_demo_park.xml",
     ],
     "assets": {
+        "web.assets_backend": [
+            "prepaid_energy/static/src/backend/*",
+        ],
         "web.assets_frontend": [
             "prepaid_energy/static/src/portal/*",
         ],

@@ -10,6 +10,7 @@ from . import (
     energy_advance_use,
     energy_alarm,
     energy_accrual,
+    energy_accrual_revaluation,
     energy_batch,
     energy_bill,
     energy_billing,

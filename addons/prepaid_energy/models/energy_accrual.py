@@ -77,10 +77,13 @@ class EnergyAccrual(models.Model):
         following = self.date + timedelta(days=1)
         journal = self.company_id._energy_journal()
         books._check_lock_date(self.company_id, journal, following, has_tax=False)
-        lines = [line for row in self._unbilled() for line in self._lines(books, *row)]
+        lines = self._all_lines(books)
         if not lines:
             raise UserError(
-                self.env._("Everything consumed until %s is billed.", self.date)
+                self.env._(
+                    "Everything consumed until %s is billed: there is nothing to post.",
+                    self.date,
+                )
             )
         name = self.env._("Energy accrual %s", self.date)
         move = books._post(self, name, lines, self.date)
@@ -95,20 +98,28 @@ class EnergyAccrual(models.Model):
             ]
         )
         reversal._post()
-        sums = {"revenue": 0.0, "cost": 0.0}
-        for line in move.line_ids:
-            if line.account_id.internal_group == "income":
-                sums["revenue"] -= line.balance
-            elif line.account_id.internal_group == "expense":
-                sums["cost"] += line.balance
         self.write(
             {
                 "state": "posted",
                 "move_id": move.id,
                 "reversal_id": reversal.id,
-                **sums,
+                **self._sums(move.line_ids),
             }
         )
+
+    def _all_lines(self, books):
+        """The journal items of the entry."""
+        return [line for row in self._unbilled() for line in self._lines(books, *row)]
+
+    def _sums(self, items):
+        """What the form shows, of the posted items."""
+        sums = {"revenue": 0.0, "cost": 0.0}
+        for line in items:
+            if line.account_id.internal_group == "income":
+                sums["revenue"] -= line.balance
+            elif line.account_id.internal_group == "expense":
+                sums["cost"] += line.balance
+        return sums
 
     def _unbilled(self):
         """(wallet, whether it is a production line's, amount in its currency)."""

@@ -13,6 +13,7 @@ from .patience import patiently
 
 _logger = logging.getLogger(__name__)
 BATCH = 100  # wallets a transaction
+WAITING_MINUTES = 5  # without a batch: the form says that the run waits
 
 
 class EnergyBilling(models.Model):
@@ -59,6 +60,8 @@ class EnergyBilling(models.Model):
     wallet_done = fields.Integer("Billed", readonly=True, copy=False)
     last_wallet = fields.Integer(readonly=True, copy=False, aggregator=None)
     progress = fields.Float(compute="_compute_progress")
+    worked_at = fields.Datetime("Last Batch", readonly=True, copy=False)
+    waiting = fields.Boolean(compute="_compute_waiting")
     bill_ids = fields.One2many("energy.bill", "billing_id")
     bill_count = fields.Integer(compute="_compute_bill_count")
     problem = fields.Text(
@@ -87,6 +90,15 @@ class EnergyBilling(models.Model):
                 100 if done else 100 * run.wallet_done / max(run.wallet_total, 1)
             )
 
+    @api.depends("state", "worked_at")
+    def _compute_waiting(self):
+        """Whether a run that was started has done nothing for a while."""
+        limit = fields.Datetime.now() - timedelta(minutes=WAITING_MINUTES)
+        for run in self:
+            run.waiting = bool(
+                run.state == "running" and (not run.worked_at or run.worked_at < limit)
+            )
+
     def _compute_bill_count(self):
         groups = self.env["energy.bill"]._read_group(
             [("billing_id", "in", self.ids)], ["billing_id"], ["__count"]
@@ -111,9 +123,15 @@ class EnergyBilling(models.Model):
                     "wallet_total": len(run._due()),
                     "wallet_done": 0,
                     "last_wallet": 0,
+                    "worked_at": fields.Datetime.now(),
                     "problem": False,
                 }
             )
+        self.env.ref("prepaid_energy.cron_billing")._trigger()
+
+    def action_continue(self):
+        """Wake the cron up for a run that was interrupted; it goes on where it was."""
+        self.check_access("write")
         self.env.ref("prepaid_energy.cron_billing")._trigger()
 
     def action_view_bills(self):
@@ -204,6 +222,7 @@ class EnergyBilling(models.Model):
             {
                 "wallet_done": self.wallet_done + len(wallets),
                 "last_wallet": ids[-1],
+                "worked_at": fields.Datetime.now(),
                 "problem": "\n".join([self.problem or "", *problems]).strip() or False,
             }
         )

@@ -76,3 +76,66 @@ class TestAccrual(BillingCase):
         self.company.fiscalyear_lock_date = "2026-05-31"
         with self.assertRaisesRegex(UserError, "locked"):
             self.accrue("2026-05-30")
+
+    # ------------------------------------------------------------------ currencies
+
+    def francs(self):
+        """A wallet in another currency, paid in at 2 of it for 1 of the company's."""
+        francs = self.env.ref("base.CHF")
+        francs.active = True
+        for day, rate in (("2026-01-01", 2.0), ("2026-05-31", 2.5)):
+            self.env["res.currency.rate"].create(
+                {"currency_id": francs.id, "name": day, "rate": rate}
+            )
+        wallet = self.env["energy.wallet"].create(
+            {
+                "name": "Swiss",
+                "partner_id": self.tenant.id,
+                "currency_id": francs.id,
+            }
+        )
+        self.now("2026-05-10 06:00:00")
+        self.topup(100, wallet)
+        self.now("2026-06-01 06:00:00")
+        return wallet
+
+    def balance(self, day):
+        lines = self.env["account.move.line"].search(
+            [
+                ("account_id", "=", self.company.energy_prepayment_account_id.id),
+                ("parent_state", "=", "posted"),
+                ("date", "<=", day),
+            ]
+        )
+        return sum(lines.mapped("balance"))
+
+    def test_prepayments_in_other_currencies_are_revalued_for_a_day(self):
+        self.francs()
+        self.assertEqual(self.balance("2026-05-31"), -50)
+        accrual = self.env["energy.accrual"].create(
+            {"date": "2026-05-31", "revalue": True}
+        )
+        accrual.action_post()
+        self.assertEqual(self.balance("2026-05-31"), -40, "100 at 2.5")
+        self.assertEqual(self.balance("2026-06-01"), -50, "taken back")
+        self.assertEqual(accrual.exchange_difference, 10)
+        self.assertEqual((accrual.revenue, accrual.cost), (0, 0))
+        gain = self.company.income_currency_exchange_account_id
+        items = accrual.move_id.line_ids.filtered(lambda ln: ln.account_id == gain)
+        self.assertEqual(items.balance, -10)
+        for day in ("2026-05-31", "2026-06-01"):
+            self.assertTrue(self.env["energy.proof"].create({"date": day}).proven, day)
+
+    def test_without_revaluing_there_is_nothing_to_post(self):
+        self.francs()
+        with self.assertRaisesRegex(UserError, "nothing to post"):
+            self.accrue()
+
+    def test_a_company_without_exchange_accounts_is_told(self):
+        self.francs()
+        self.company.income_currency_exchange_account_id = False
+        accrual = self.env["energy.accrual"].create(
+            {"date": "2026-05-31", "revalue": True}
+        )
+        with self.assertRaisesRegex(UserError, "no exchange gain or loss account"):
+            accrual.action_post()

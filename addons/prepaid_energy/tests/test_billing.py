@@ -1,5 +1,8 @@
+import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
+
+from pypdf import PdfReader
 
 from odoo.exceptions import UserError
 from odoo.fields import Command
@@ -266,7 +269,34 @@ class TestBilling(BillingCase):
         self.topup(100)
         self.ingest((0, "0"), (86400, "100"))
         run = self.bill(send_mail=True)
-        self.assertTrue(run.bill_ids.move_id.sending_data)
+        invoice = run.bill_ids.move_id
+        self.assertTrue(invoice.sending_data)
+        Report = type(self.env["ir.actions.report"])
+        render = Report._pre_render_qweb_pdf
+
+        def forced(report, *args, **kwargs):  # tests render HTML otherwise
+            report = report.with_context(force_report_rendering=True)
+            return render(report, *args, **kwargs)
+
+        self.patch(Report, "_pre_render_qweb_pdf", forced)
+        cron = self.env.ref("account.ir_cron_account_move_send")
+        with self.enter_registry_test_mode():
+            cron.method_direct_trigger()
+        self.env.invalidate_all()
+        self.assertFalse(invoice.sending_data)
+        message = invoice.message_ids.filtered(
+            lambda one: self.tenant in one.partner_ids | one.notified_partner_ids
+        )
+        self.assertEqual(len(message), 1, "sent once, to the tenant")
+        self.assertIn(invoice.name, message.subject)
+        mail = self.env["mail.mail"].search([("mail_message_id", "=", message.id)])
+        self.assertTrue(mail or message.notification_ids)
+        pdf = message.attachment_ids.filtered(
+            lambda one: one.mimetype == "application/pdf"
+        )
+        text = PdfReader(io.BytesIO(pdf.raw)).pages[0].extract_text()
+        for word in (invoice.name, "Tenant Ltd", "27.50", "Point of M-1"):
+            self.assertIn(word, text)
 
 
 @tagged("post_install", "-at_install")

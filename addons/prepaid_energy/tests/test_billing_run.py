@@ -84,6 +84,24 @@ class TestBillingRun(BillingCase):
         self.assertEqual(len(run.bill_ids), 4)
         self.assertEqual(run.bill_ids.wallet_id, self.wallets)
 
+    def test_an_interrupted_run_says_so_and_goes_on(self):
+        run = self.new_run()
+        run.action_start()
+        run._work_batch()
+        self.assertFalse(run.waiting)
+        self.now("2026-06-01 06:06:00")
+        run.invalidate_recordset()
+        self.assertTrue(run.waiting)
+        Trigger = self.env["ir.cron.trigger"]
+        before = Trigger.search_count([("cron_id", "=", self.cron.id)])
+        run.action_continue()
+        self.assertGreater(
+            Trigger.search_count([("cron_id", "=", self.cron.id)]), before
+        )
+        self.run_cron()
+        self.assertFalse(run.waiting)
+        self.assertEqual((run.state, len(run.bill_ids)), ("done", 4))
+
     def test_no_time_is_left_and_the_run_is_not_forgotten(self):
         run = self.new_run()
         run.action_start()

@@ -182,6 +182,7 @@ class EnergyProof(models.TransientModel):
                 ("company_id", "=", self.company_id.id),
                 ("parent_state", "=", "posted"),
                 ("date", "<=", self.date),
+                ("amount_currency", "!=", 0),  # a revaluation moves no wallet's money
                 ("energy_wallet_id", "=", False),
                 "|",
                 ("payment_id", "=", False),
