@@ -72,6 +72,7 @@
         "wizards/energy_tariff_import_views.xml",
         "views/menus.xml",
         "views/energy_quota_views.xml",
+        "views/energy_line_plan_views.xml",
         "views/energy_line_views.xml",
         "views/energy_interval_views.xml",
         "wizards/energy_quota_refusal_views.xml",

@@ -15,10 +15,13 @@ from decimal import Decimal
 
 from odoo.tools import SQL
 
-# Ledger rows that are billed and are no usage: fees, and the rounding on closing.
+# Ledger rows that are billed and are no usage: fees, the rounding on closing, and what
+# production lines have of each other's meters, which belongs to the day it was used.
 OTHER = """
-entry.kind IN ('fee', 'correction') AND entry.service_point_id IS NULL AND NOT EXISTS
-    (SELECT FROM energy_bill_entry_rel rel WHERE rel.entry_id = entry.id)
+entry.kind IN ('fee', 'correction', 'share') AND entry.service_point_id IS NULL
+   AND NOT EXISTS (SELECT FROM energy_bill_entry_rel rel WHERE rel.entry_id = entry.id)
+   AND CASE WHEN entry.kind = 'share' THEN entry.day <= %(until)s
+            ELSE entry.at < %(end)s END
 """
 # One look into a partial index a wallet, so that the next batch of a long run is found
 # without reading what all the others have used.
@@ -29,7 +32,7 @@ SELECT wallet.id FROM energy_wallet wallet
          WHERE (usage.unbilled OR usage.open) AND usage.wallet_id = wallet.id
            AND usage.company_id = %(company)s AND usage.day <= %(until)s LIMIT 1),
        (SELECT true FROM energy_wallet_entry entry
-         WHERE {OTHER} AND entry.wallet_id = wallet.id AND entry.at < %(end)s LIMIT 1))
+         WHERE {OTHER} AND entry.wallet_id = wallet.id LIMIT 1))
  ORDER BY wallet.id LIMIT %(limit)s
 """
 USAGE = """
@@ -54,9 +57,10 @@ HAVING sum(amount_total - COALESCE(total_billed, 0)) <> 0
  ORDER BY 1, 2, 5, 3, 4, 6, 7, 8, 9
 """
 ENTRIES = f"""
-SELECT entry.wallet_id, entry.id, entry.name, entry.kind, (-entry.amount)::text
+SELECT entry.wallet_id, entry.id, entry.name, entry.kind, (-entry.amount)::text,
+       entry.day
   FROM energy_wallet_entry entry
- WHERE {OTHER} AND entry.wallet_id = ANY(%s) AND entry.at < %s
+ WHERE {OTHER} AND entry.wallet_id = ANY(%(wallets)s)
  ORDER BY entry.at, entry.id
 """
 CARRIED = """
@@ -96,6 +100,7 @@ class Fee:
     name: str
     kind: str
     total: Decimal
+    day: object = None
 
 
 class Claims:
@@ -116,10 +121,10 @@ class Claims:
         self.point_ids = tuple(
             {item.point_id for items in self.items.values() for item in items}
         )
-        for wallet_id, entry_id, name, kind, total in self.env.execute_query(
-            SQL(ENTRIES, wallets.ids, end)
+        for wallet_id, *fee, total, day in self.env.execute_query(
+            SQL(ENTRIES, wallets=wallets.ids, until=until, end=end)
         ):
-            self.fees[wallet_id].append(Fee(entry_id, name, kind, Decimal(total)))
+            self.fees[wallet_id].append(Fee(*fee, Decimal(total), day))
         self.carried = {
             wallet_id: Decimal(amount)
             for wallet_id, amount in self.env.execute_query(SQL(CARRIED, wallets.ids))
@@ -141,10 +146,11 @@ class Claims:
 
     def days(self, wallet_id):
         """The first and the last day of the wallet's items; None without."""
-        items = self.items[wallet_id]
-        if not items:
-            return None, None
-        return min(item.first for item in items), max(item.last for item in items)
+        days = [
+            day for item in self.items[wallet_id] for day in (item.first, item.last)
+        ]
+        days += [fee.day for fee in self.fees[wallet_id] if fee.kind == "share"]
+        return (min(days), max(days)) if days else (None, None)
 
 
 def due_wallets(env, company, until, end, after=0, limit=None):

@@ -5,15 +5,22 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-# What was consumed until a day and is on no bill that is dated until then.
+# What was consumed until a day and is on no bill that is dated until then, with what
+# production lines have of each other's meters.
 UNBILLED = """
-SELECT wallet.id, wallet.kind = 'line', usage.currency_id,
-       (sum(usage.amount - COALESCE(usage.amount_billed, 0)))::text,
-       (sum(usage.amount_total - COALESCE(usage.total_billed, 0)))::text
-  FROM energy_usage usage
-  JOIN energy_wallet wallet ON wallet.id = usage.wallet_id
- WHERE usage.company_id = %(company)s AND usage.day <= %(date)s
-   AND (usage.unbilled OR usage.open)
+SELECT wallet.id, wallet.kind = 'line', due.currency_id, sum(due.net)::text,
+       sum(due.total)::text
+  FROM (SELECT wallet_id, currency_id, amount - COALESCE(amount_billed, 0) AS net,
+               amount_total - COALESCE(total_billed, 0) AS total
+          FROM energy_usage
+         WHERE company_id = %(company)s AND day <= %(date)s AND (unbilled OR open)
+         UNION ALL
+        SELECT wallet_id, currency_id, -amount, -amount
+          FROM energy_wallet_entry entry
+         WHERE company_id = %(company)s AND day <= %(date)s AND kind = 'share'
+           AND NOT EXISTS (SELECT FROM energy_bill_entry_rel rel
+                            WHERE rel.entry_id = entry.id)) due
+  JOIN energy_wallet wallet ON wallet.id = due.wallet_id
  GROUP BY 1, 2, 3 ORDER BY 1
 """
 

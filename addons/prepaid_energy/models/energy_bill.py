@@ -60,7 +60,8 @@ class EnergyBill(models.Model):
         :param recordset billing: the run, or None.
         :return: the new bills.
         """
-        self.env["energy.usage"]._settle_wallets(wallets, until)
+        settled = wallets | wallets._sharing()
+        self.env["energy.usage"]._settle_wallets(settled, until)
         bills = self.browse()
         lines = wallets.filtered(lambda wallet: wallet.kind == "line")
         for maker, group in ((TenantInvoices, wallets - lines), (LineEntries, lines)):

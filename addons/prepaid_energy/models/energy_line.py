@@ -3,8 +3,6 @@ from odoo.exceptions import UserError, ValidationError
 
 from . import quotas
 
-ALWAYS = "1970-01-01"  # a share that was never another one
-
 
 class EnergyLine(models.Model):
     """A production line: what it consumes, whose budget that is, who answers for it.
@@ -62,6 +60,7 @@ class EnergyLine(models.Model):
     currency_id = fields.Many2one(related="wallet_id.currency_id", store=True)
     balance = fields.Monetary(related="wallet_id.balance")
     point_ids = fields.One2many("energy.line.point", "line_id", copy=False)
+    plan_ids = fields.One2many("energy.line.plan", "line_id", copy=True)
     quota_ids = fields.One2many("energy.quota", "line_id")
     quota_id = fields.Many2one(
         "energy.quota", "Quota of This Month", compute="_compute_quota_id"
@@ -149,6 +148,8 @@ class EnergyLine(models.Model):
             raise UserError(
                 self.env._("A line keeps its wallet: make another line for another.")
             )
+        if vals.get("active") is False:
+            self.point_ids.filtered("shed")._set_shed(False)
         result = super().write(vals)
         shared = {key: vals[key] for key in ("department_id", "name") if key in vals}
         if shared:
@@ -176,6 +177,31 @@ class EnergyLine(models.Model):
             )
         )
 
+    def _plan(self, month):
+        """The plan for a month, or none.
+
+        :param date month: its first day.
+        """
+        return self.plan_ids.filtered(
+            lambda plan: (
+                plan.date_from <= month and (not plan.date_to or month <= plan.date_to)
+            )
+        )
+
+    @api.constrains("wallet_id")
+    def _check_policy(self):
+        """A budget in kWh must not be cut because of prices."""
+        for line in self:
+            if line.wallet_id.policy_id and "energy" in line.plan_ids.mapped("unit"):
+                raise ValidationError(
+                    line.env._(
+                        "%(line)s has a budget in kWh, but its wallet would be cut off "
+                        "by money: take the policy %(policy)s off the wallet first.",
+                        line=line.name,
+                        policy=line.wallet_id.policy_id.name,
+                    )
+                )
+
     def _head(self):
         """Who decides on the line's quota: the head of its department, a user, or the
         stand-in while the head is away."""
@@ -198,3 +224,13 @@ class EnergyLine(models.Model):
         moment = moment or fields.Datetime.now()
         local = self.with_context(tz=self.site_id.tz or "UTC")
         return fields.Datetime.context_timestamp(local, moment).date()
+
+    def _shed_reason(self):
+        """Why the line's quota cuts, for the audit."""
+        quota = self._quota()
+        return self.env._(
+            "%(line)s has used %(percent)s %% of its quota for %(month)s",
+            line=self.name,
+            percent=f"{quota.used_percent:.1f}",
+            month=f"{self._month():%Y-%m}",
+        )

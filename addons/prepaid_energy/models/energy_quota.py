@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-FIGURES = ("planned", "carried", "granted", "used", "forecast")
+FIGURES = ("planned", "carried", "granted", "used", "forecast", "lapsed", "covered")
 DIGITS = (18, 6)
 
 
@@ -84,6 +84,29 @@ class EnergyQuota(models.Model):
         tracking=True,
     )
 
+    plan_id = fields.Many2one("energy.line.plan", readonly=True, ondelete="set null")
+    grant_ids = fields.One2many("energy.quota.grant", "quota_id")
+    bookings = fields.Integer(
+        readonly=True, aggregator=None, help="Counts the ledger rows of plan and month."
+    )
+    lapsed = fields.Float(
+        digits=DIGITS,
+        readonly=True,
+        help="What the next month was not given of what was left; below zero: what it "
+        "was not charged of what was missing.",
+    )
+    covered = fields.Float(
+        "Cost Covered",
+        digits=DIGITS,
+        readonly=True,
+        help="What a quota in kWh has granted its wallet: what the energy cost.",
+    )
+    warned_percent = fields.Float(
+        digits=(9, 2), readonly=True, aggregator=None, help="The last warning given."
+    )
+    forecast_warned = fields.Boolean(readonly=True)
+    refreshed_at = fields.Datetime("Figures Of", readonly=True)
+
     _line_month_uniq = models.Constraint(
         "unique (line_id, month)", "The line has a quota for this month already."
     )
@@ -160,31 +183,42 @@ class EnergyQuota(models.Model):
     def _change_granted(self, amount, source_key, name):
         """One row of ``energy.quota.grant``; the ledger row where it is money."""
         self.ensure_one()
-        if not self.env["energy.quota.grant"]._record(self, amount, source_key, name):
+        Grant = self.env["energy.quota.grant"].sudo()  # sudo: the caller checked rights
+        if not Grant._record(self, amount, source_key, name):
             return False
         if self.unit == "money":
-            # sudo: ledger rows are nobody's to write; the caller has checked rights
-            self.env["energy.wallet.entry"].sudo()._post(
-                self.line_id.wallet_id.sudo(),
-                "grant",
-                amount,
-                source_key=f"quota:{source_key}",
-                name=name,
-            )
-        self._refresh()
+            self._book(amount, f"quota:{source_key}", name)
+        self.sudo()._watch(margin=Decimal(0))  # sudo: what follows is the product's
         return True
 
-    def _refresh(self):
-        """Work out anew what follows from the figures."""
-        self.env.cr.execute(
-            SQL(
-                """
-                UPDATE energy_quota quota
-                   SET granted = COALESCE((SELECT sum(amount) FROM energy_quota_grant
-                                            WHERE quota_id = quota.id), 0)
-                 WHERE id = ANY(%s)
-                """,
-                self.ids,
+    def _book(self, amount, source_key, name):
+        """A grant in the ledger of the line's wallet, once.
+
+        sudo: ledger rows are nobody's to write; the caller has checked rights.
+        """
+        return (
+            self.env["energy.wallet.entry"]
+            .sudo()
+            ._post(
+                self.line_id.sudo().wallet_id,
+                "grant",
+                amount,
+                source_key=source_key,
+                name=name,
             )
         )
-        self.invalidate_recordset()
+
+    def _store(self, **values):
+        """Write exact numbers past the ORM, which would round them. One quota."""
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE energy_quota SET %s WHERE id = %s",
+                SQL(", ").join(
+                    SQL("%s = %s", SQL.identifier(name), value)
+                    for name, value in values.items()
+                ),
+                self.id,
+            )
+        )
+        self.invalidate_recordset([*values])

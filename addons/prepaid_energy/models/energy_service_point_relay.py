@@ -12,6 +12,7 @@ FACTS = {
     "locked_out",
     "tripped",
     "switched_off",
+    "shed",
     "wallet_id",
     "parent_id",
     "load_limit_kw",
@@ -33,6 +34,9 @@ ACTIONS_ONLY = {
     "switched_off",
     "switched_user_id",
     "switched_at",
+    "shed",
+    "shed_reason",
+    "shed_at",
 }
 DECIDED = {"desired_state", "generation", "wanted_limit_kw", "limit_generation"}
 
@@ -260,6 +264,7 @@ class EnergyServicePoint(models.Model):
             life_safety=vals.get("life_safety", self.life_safety)
             or self._feeds("never_cut"),
             essential=vals.get("essential", self.essential) or self._feeds("kept_on"),
+            shed=self._is_shed(vals),
             cut=bool(payer) and payer._is_cut(),
             **{flag: bool(vals.get(flag, self[flag])) for flag in FLAGS},
         )
@@ -342,6 +347,8 @@ class EnergyServicePoint(models.Model):
             return self.env._("Lock-out released by %s", self.env.user.name)
         if self.switched_off and "switched_off" in vals and not vals["switched_off"]:
             return self.env._("Switched on by %s", self.env.user.name)
+        if self.shed and "shed" in vals and not vals["shed"]:
+            return self.env._("No longer cut by quota")
         if vals.get("rearms"):
             return self.env._("Closed again by itself after an overload trip")
         if self.tripped and "tripped" in vals and not vals["tripped"]:
@@ -357,6 +364,8 @@ class EnergyServicePoint(models.Model):
             return self.env._("Locked out: %s", self.lockout_reason or "")
         if self.desired_state == supply.OPEN and self.switched_off:
             return self.env._("Switched off by %s", self.switched_user_id.name or "")
+        if self.desired_state == supply.OPEN and self.shed:
+            return self.env._("Cut by quota: %s", self.shed_reason or "")
         if cause or not wallet:
             return cause or self.env._("Supply is due")
         if self.desired_state == supply.CLOSED and wallet.level == supply.CUT:

@@ -88,6 +88,7 @@ class EnergyServicePoint(models.Model):
         "tripped",
         "rearm_at",
         "switched_off",
+        "shed",
         "kept_on",
         "wallet_id.balance",
         "wallet_id.level",
@@ -110,6 +111,12 @@ class EnergyServicePoint(models.Model):
                 "Open, because %(user)s switched it off on %(time)s.",
                 user=self.switched_user_id.name or self.env._("somebody"),
                 time=self._when(self.switched_at),
+            )
+        if self.desired_state == supply.OPEN and self.shed:
+            return self.env._(
+                "Open, because a quota is used up: %(reason)s (since %(time)s).",
+                reason=self.shed_reason,
+                time=self._when(self.shed_at),
             )
         wallet = self.wallet_id
         if not wallet or wallet.level == supply.NORMAL:

@@ -13,6 +13,7 @@ KINDS = [
     ("correction", "Correction"),
     ("debt", "Debt Recovery"),
     ("writeoff", "Write-off"),
+    ("share", "Share of a Common Meter"),
 ]
 
 
@@ -63,7 +64,7 @@ class EnergyWalletEntry(models.Model):
     _point_day = models.Index("(service_point_id, day)")
     _billable = models.Index(
         "(wallet_id, at) WHERE service_point_id IS NULL "
-        "AND kind IN ('fee', 'correction')"
+        "AND kind IN ('fee', 'correction', 'share')"
     )
 
     def init(self):

@@ -210,7 +210,7 @@ def allocate(amount, weights, digits=2):
     :raise ValueError: the weights do not fit.
     """
     total = sum(weights, Decimal(0))
-    if total <= 0 or min(weights) < 0:
+    if total <= 0 or min(weights, default=0) < 0:
         raise ValueError(weights)
     unit = Decimal(1).scaleb(-digits)
     exact = [amount * weight / total for weight in weights]

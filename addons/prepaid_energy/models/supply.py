@@ -52,7 +52,9 @@ def warnings_given(value, levels, given, margin):
     return min([*reached, *kept], default=None)
 
 
-def desired_state(*, life_safety, essential, locked_out, tripped, switched_off, cut):
+def desired_state(
+    *, life_safety, essential, locked_out, tripped, switched_off, shed, cut
+):
     """The state that software wants the relay of a service point to have.
 
     ``hold`` means: hands off, send nothing (invariant 6).
@@ -62,12 +64,13 @@ def desired_state(*, life_safety, essential, locked_out, tripped, switched_off, 
     :param bool locked_out: a person has locked it out: software never closes it.
     :param bool tripped: it tripped on overload and nobody has confirmed on site yet.
     :param bool switched_off: an operator switched it off from the office.
+    :param bool shed: the quotas of all production lines that it feeds cut it.
     :param bool cut: its wallet is cut off and the policy is armed.
     :return: ``closed``, ``open`` or ``hold``.
     """
     if life_safety:
         return HOLD if locked_out or tripped else CLOSED
-    if locked_out or (not essential and (switched_off or cut)):
+    if locked_out or (not essential and (switched_off or shed or cut)):
         return OPEN
     return HOLD if tripped else CLOSED
 

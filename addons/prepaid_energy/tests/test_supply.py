@@ -12,6 +12,7 @@ FACTS = (
     "locked_out",
     "tripped",
     "switched_off",
+    "shed",
     "cut",
 )
 NOON = datetime(2026, 6, 12, 12)
@@ -50,7 +51,9 @@ class TestDesiredState(BaseCase):
     def test_money_and_the_office_cut_what_nothing_protects(self):
         for facts, state in combinations():
             kept = facts["life_safety"] or facts["essential"]
-            if not kept and (facts["switched_off"] or facts["cut"]):
+            if not kept and any(
+                facts[name] for name in ("switched_off", "shed", "cut")
+            ):
                 self.assertEqual(state, "open", facts)
 
     def test_supply_is_due_where_nothing_speaks_against_it(self):

@@ -1,0 +1,133 @@
+from decimal import Decimal
+
+from dateutil.relativedelta import relativedelta
+
+from odoo import api, models
+from odoo.tools import SQL
+
+from . import quotas
+
+
+class EnergyQuota(models.Model):
+    """How a quota comes into being: by the plan, with what the month before left.
+
+    All of it may run any number of times: a quota is made once, and what follows from
+    figures that have changed since is booked as a difference.
+    """
+
+    _inherit = "energy.quota"
+
+    @api.model
+    def _fill(self, line):
+        """The quota of this month, made by the plan where there is none yet.
+
+        sudo mode: the caller has checked who asks, a cron or who may write the plan.
+
+        :param recordset line: one ``energy.line``.
+        :return: the quota, or none without a plan.
+        """
+        quota, month = line._quota(), line._month()
+        plan = line._plan(month)
+        if quota or not plan:
+            return quota
+        quota = self.sudo().create(
+            {
+                "line_id": line.id,
+                "month": month,
+                "unit": plan.unit,
+                "hard": plan.hard,
+                "plan_id": plan.id,
+            }
+        )
+        line.invalidate_recordset(["quota_ids", "quota_id"])
+        quota._set_planned(plan._planned(month))
+        quota._before()._close()
+        quota._carry_over()
+        return quota
+
+    def _apply_plan(self, plan):
+        """Take the plan as it is now, where the unit is the same."""
+        self.write({"hard": plan.hard, "plan_id": plan.id})
+        if self.unit == plan.unit:
+            self._set_planned(plan._planned(self.month))
+            self._carry_over()
+        self._watch(margin=Decimal(0))
+
+    def _set_planned(self, planned):
+        """Change the planned amount; the wallet gets the difference."""
+        more = planned - self._exact()["planned"]
+        if not more:
+            return
+        self._store(planned=planned)
+        if self.unit == "money":
+            name = self.env._("Budget for %s", f"{self.month:%Y-%m}")
+            self._book_next(more, name)
+
+    def _book_next(self, amount, name):
+        """A ledger row of this quota with a key of its own."""
+        self._book(amount, f"quota:{self.id}:{self.bookings}", name)
+        self.write({"bookings": self.bookings + 1})
+
+    def _before(self):
+        """The quota of the month before, or none."""
+        month = self.month - relativedelta(months=1)
+        return self.line_id.quota_ids.filtered(lambda quota: quota.month == month)
+
+    def _after(self):
+        month = self.month + relativedelta(months=1)
+        return self.line_id.quota_ids.filtered(lambda quota: quota.month == month)
+
+    def _carry_over(self):
+        """Take over what the month before left, as the plan says.
+
+        Money that is not taken over lapses in the wallet (or is forgiven). A late
+        reading of the month before changes both by the difference.
+        """
+        before = self._before()
+        if not before or before.unit != self.unit:
+            return
+        plan, figures = self.plan_id, before._exact()
+        remaining = figures["remaining"]
+        most = plan._most(self._exact()["planned"])
+        carried = quotas.carry(remaining, mode=plan.carry or "none", most=most)
+        self._store(carried=carried)
+        lapsed = remaining - carried
+        change = lapsed - figures["lapsed"]
+        if self.unit == "money" and change:
+            before._store(lapsed=lapsed)
+            name = self.env._("Not carried over from %s", f"{before.month:%Y-%m}")
+            before._book_next(-change, name)
+
+    def _cover(self):
+        """Grant the wallet of a quota in kWh what its energy has cost.
+
+        So the budget is in kWh alone, whatever the price, and the balance of the wallet
+        is what is not settled yet.
+        """
+        for quota in self.filtered(lambda quota: quota.unit == "energy"):
+            cost = Decimal(
+                self.env.execute_query(
+                    SQL(
+                        """
+                        SELECT COALESCE(-sum(amount), 0)::text
+                          FROM energy_wallet_entry
+                         WHERE wallet_id = %s AND day >= %s AND day < %s
+                        """,
+                        quota.line_id.wallet_id.id,
+                        quota.month,
+                        quota.month + relativedelta(months=1),
+                    )
+                )[0][0]
+            )
+            more = cost - quota._exact()["covered"]
+            if more:
+                quota._store(covered=cost)
+                name = self.env._("Energy of %s", f"{quota.month:%Y-%m}")
+                quota._book_next(more, name)
+
+    def _close(self):
+        """The month is over: nobody is warned of it any more."""
+        for quota in self.filtered(lambda quota: quota.state != "closed"):
+            quota._measure()
+            quota.write({"state": "closed"})
+            quota._forget_warnings(self.env._("The month is over."))
