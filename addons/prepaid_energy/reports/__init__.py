@@ -1,4 +1,5 @@
 from . import (
+    energy_baseline_report,
     energy_levy_report,
     energy_usage_report,
     report_wallet_statement,

@@ -3,6 +3,7 @@ from . import (
     test_accrual,
     test_advance,
     test_alarm,
+    test_baseline,
     test_billing,
     test_billing_companies,
     test_billing_run,
