@@ -19,6 +19,7 @@ TYPES = {
     "int64": (4, ">q"),
     "float32": (2, ">f"),
 }
+_PACK = {count: struct.Struct(f">{count}H").pack for count in (1, 2, 4)}
 _EXACT = Context(prec=120)
 
 
@@ -51,10 +52,10 @@ def decode(
     if len(words) != count:
         raise DecodeError(f"{type_name} takes {count} registers, got {len(words)}")
     try:
-        packed = struct.pack(f">{count}H", *_ordered(words, word_order))
+        packed = _PACK[count](*(words if word_order == "big" else reversed(words)))
     except struct.error as error:
         raise DecodeError(f"not 16-bit registers: {list(words)}") from error
-    if int.from_bytes(packed, "big") in invalid:
+    if invalid and int.from_bytes(packed, "big") in invalid:
         raise DecodeError("the meter says: no value")
     (value,) = struct.unpack(layout, packed)
     if isinstance(value, float) and not math.isfinite(value):

@@ -28,7 +28,7 @@ LINE_BACKOFF = (0.5, 10.0)
 STAND_BY_S = 0.5
 # polls of a line that may wait for the disk while it goes on: a commit is slower than
 # some lines, and a full disk must stop them
-KEEPING_MOST = 8
+KEEPING_MOST = 32
 _due = attrgetter("due")
 Step = Callable[[], Awaitable[None]]
 

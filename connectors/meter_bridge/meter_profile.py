@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -86,8 +86,15 @@ class RelayRead(Strict):
         """Return ``open``, ``closed`` or ``unknown`` for the words read."""
         if len(words) != self.count:
             return "unknown"
-        known = {self.open: "open", self.closed: "closed"}
-        return known.get(words[self.word], "unknown")
+        word = words[self.word]
+        if word == self.open:
+            return "open"
+        return "closed" if word == self.closed else "unknown"
+
+    @cached_property
+    def request(self) -> Read:
+        """What is read."""
+        return Read(self.function, self.address, self.count)
 
 
 class Relay(Strict):
@@ -236,7 +243,7 @@ class Profile(BaseProfile):
     def relay_request(self) -> Read | None:
         """The read-back registers."""
         read = self.relay.read if self.relay else None
-        return read and Read(read.function, read.address, read.count)
+        return read and read.request
 
     def relay_state(self, answer: list[int]) -> str:
         """See :meth:`RelayRead.state`."""

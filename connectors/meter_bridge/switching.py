@@ -84,7 +84,9 @@ class Switchboard:
 
     def next_verification(self) -> Verification | None:
         """The verification that is due first, due or not."""
-        return min(self._verifying, key=lambda item: item.due, default=None)
+        if not self._verifying:  # looked at before every block
+            return None
+        return min(self._verifying, key=lambda item: item.due)
 
     async def execute(self) -> None:
         """Execute the next command: of one meter's the relay, the newest generation."""

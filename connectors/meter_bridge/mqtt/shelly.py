@@ -61,12 +61,10 @@ def news(document: Any) -> dict[str, Any]:
 
 def overlay(status: dict, update: dict[str, Any]) -> dict:
     """``status`` with ``update`` laid over it, objects inside it too."""
-    merged = dict(status)
+    merged = {**status, **update}
     for key, value in update.items():
-        if isinstance(value, dict):
-            before = merged.get(key)
-            value = overlay(before if isinstance(before, dict) else {}, value)
-        merged[key] = value
+        if isinstance(value, dict) and isinstance(before := status.get(key), dict):
+            merged[key] = overlay(before, value)
     return merged
 
 

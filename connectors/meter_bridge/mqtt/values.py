@@ -15,17 +15,21 @@ _NO_CLOCK = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 _ABSURD = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
+def _refuse(word: str):
+    raise DecodeError(f"not a number: {word}")
+
+
+_JSON = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
+
+
 def parse_json(payload: bytes) -> Any:
     """The document in ``payload``; its fractions are :class:`Decimal`, never float.
 
     Raises :class:`DecodeError` for anything that is not JSON, NaN and Infinity too.
     """
-
-    def refuse(word: str):
-        raise DecodeError(f"not a number: {word}")
-
     try:
-        return json.loads(payload, parse_float=Decimal, parse_constant=refuse)
+        text = payload.decode(json.detect_encoding(payload), "surrogatepass")
+        return _JSON.decode(text)
     except RecursionError as error:
         raise DecodeError("not JSON: nested too deeply") from error
     except (ValueError, ArithmeticError) as error:  # UnicodeDecodeError is a ValueError
@@ -45,17 +49,21 @@ def number(value: Any) -> Decimal:
     Raises :class:`DecodeError` for anything else, and for what is too large or too
     fine to be a measurement.
     """
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise DecodeError(f"not a number: {str(value)[:60]!r}")
-    try:
-        found = Decimal(value.strip() if isinstance(value, str) else value)
-    except ArithmeticError as error:
-        raise DecodeError(f"not a number: {str(value)[:60]!r}") from error
+    found = value if type(value) is Decimal else _converted(value)
     if not found.is_finite():
         raise DecodeError(f"not a number: {found}")
     if found and (found.adjusted() > 30 or found.as_tuple().exponent < -60):
         raise DecodeError(f"no measurement: a number of magnitude {found.adjusted()}")
     return found
+
+
+def _converted(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise DecodeError(f"not a number: {str(value)[:60]!r}")
+    try:
+        return Decimal(value.strip() if isinstance(value, str) else value)
+    except ArithmeticError as error:
+        raise DecodeError(f"not a number: {str(value)[:60]!r}") from error
 
 
 def register(value: Any, scale: Decimal = Decimal(1)) -> str:

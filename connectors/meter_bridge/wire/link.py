@@ -56,7 +56,7 @@ class _Connection(asyncio.Protocol):
         self.buffer = bytearray()
         self.heard = 0.0  # loop time of the last byte
         self.broken = False
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._whole: Whole = lambda data: None
         self._answer: asyncio.Future | None = None  # that somebody waits for
         self._deadline = 0.0
@@ -70,28 +70,28 @@ class _Connection(asyncio.Protocol):
         requests: it is set anew only when it goes off too early.
         """
         self.buffer.clear()
-        self._whole, self._answer = whole, self._loop.create_future()
-        self._deadline = self._loop.time() + seconds
+        self._whole, self._answer = whole, self.loop.create_future()
+        self._deadline = self.loop.time() + seconds
         if self._alarm and self._alarm.when() > self._deadline:
             self._alarm.cancel()
             self._alarm = None
         if self._alarm is None:
-            self._alarm = self._loop.call_at(self._deadline, self._late)
+            self._alarm = self.loop.call_at(self._deadline, self._late)
         return self._answer
 
     def _late(self) -> None:
         self._alarm = None
         if self._answer is None or self._answer.done():
             return
-        if self._loop.time() < self._deadline:
-            self._alarm = self._loop.call_at(self._deadline, self._late)
+        if self.loop.time() < self._deadline:
+            self._alarm = self.loop.call_at(self._deadline, self._late)
         else:
             self._answer.set_exception(TimeoutError())
 
     def data_received(self, data: bytes) -> None:
         """Take what came; what nobody asked for stays in the buffer until then."""
         self.buffer += data
-        self.heard = self._loop.time()
+        self.heard = self.loop.time()
         if self._answer is None or self._answer.done():
             return
         try:
@@ -136,11 +136,12 @@ class Link:
             self._connection = _Connection()
             self._transport = await self._open(self._connection)
             self.opened += 1
-        free = max(self._quiet_until, self._connection.heard + self.timing.gap)
-        wait = free - asyncio.get_running_loop().time()
+        connection = self._connection
+        free = max(self._quiet_until, connection.heard + self.timing.gap)
+        wait = free - connection.loop.time()
         if wait > 0:
             await asyncio.sleep(wait)
-        if self._connection.broken:
+        if connection.broken:
             raise LineDown(f"{self.name}: the connection was closed")
 
     def close(self) -> None:
