@@ -84,6 +84,9 @@
         "views/energy_quota_transfer_views.xml",
         "views/energy_quota_templates.xml",
         "views/hr_department_views.xml",
+        "views/energy_loss_templates.xml",
+        "views/energy_loss_views.xml",
+        "reports/energy_leak_report_views.xml",
     ],
     "demo": [
         "demo/energy_demo_base.xml",

@@ -196,7 +196,9 @@ class EnergyInterval(models.Model):
             marks[point_id] = until or newest
         if wanted:
             # sudo: written by the system, whoever asks for it
-            Hours(self.sudo().env, wanted, GAP).write()
+            Hours(self.sudo().env, wanted, GAP).store()
+            spans = [(row[0], row[2], row[3]) for row in wanted]
+            self.env["energy.loss"]._make(spans)
         self._move_marks(ids, marks)
 
     def _kept_from(self):

@@ -18,6 +18,7 @@ from . import (
     test_ledger,
     test_line_shares,
     test_load_limit,
+    test_loss,
     test_plain_pdf,
     test_policy,
     test_portal,

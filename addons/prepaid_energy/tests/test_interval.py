@@ -42,7 +42,8 @@ class IntervalCase(EnergyCase):
         found = self.env.execute_query(
             SQL(
                 "SELECT at, day, hour, weekday, energy::text, covered, "
-                "band, amount::text FROM energy_interval WHERE service_point_id = %s ORDER BY at",
+                "band, amount::text FROM energy_interval "
+                "WHERE service_point_id = %s ORDER BY at",
                 (point or self.point).id,
             )
         )

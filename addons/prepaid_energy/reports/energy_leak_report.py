@@ -1,0 +1,116 @@
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+DAYS = 30
+LEAKS = """
+WITH loss AS (
+    SELECT service_point_id, max(site_id) AS site_id, max(company_id) AS company_id,
+           max(currency_id) AS currency_id, sum(hours) AS hours, sum(known) AS known,
+           sum(measured) AS measured, sum(loss) AS loss, sum(expected) AS expected,
+           sum(unexplained) AS unexplained, sum(amount) AS amount
+      FROM energy_loss WHERE at >= %(since)s GROUP BY 1
+), idle AS (
+    SELECT hour.service_point_id, max(hour.site_id) AS site_id,
+           max(hour.company_id) AS company_id, max(hour.currency_id) AS currency_id,
+           count(*) AS hours, count(*) FILTER (WHERE hour.covered >= 3600) AS known,
+           sum(hour.energy) AS measured,
+           percentile_disc(0.1) WITHIN GROUP (ORDER BY hour.energy)
+               FILTER (WHERE hour.covered >= 3600) AS power,
+           sum(hour.amount) / NULLIF(sum(hour.energy), 0) AS price
+      FROM energy_interval hour
+      JOIN energy_service_point point ON point.id = hour.service_point_id
+     WHERE hour.at >= %(since)s AND hour.commodity = 'electricity'
+       AND (hour.weekday >= 5 OR hour.hour < 6 OR hour.hour >= 22)
+       AND NOT EXISTS (
+            SELECT FROM energy_service_point child WHERE child.parent_id = point.id)
+     GROUP BY 1
+)
+SELECT service_point_id * 2 AS id, 'loss' AS kind, service_point_id, site_id,
+       company_id, currency_id, 100.0 * known / hours AS coverage, known,
+       100 * loss / NULLIF(measured, 0) AS percent,
+       100 * expected / NULLIF(measured, 0) AS technical_percent,
+       100 * unexplained / NULLIF(measured, 0) AS unexplained_percent,
+       unexplained / known AS power, unexplained / known * 730 AS energy_month,
+       unexplained / known * 8760 AS energy_year, amount / known * 730 AS amount_month
+  FROM loss WHERE known > 0
+ UNION ALL
+SELECT service_point_id * 2 + 1, 'idle', service_point_id, site_id, company_id,
+       currency_id, 100.0 * known / hours, known, 100 * power * hours /
+       NULLIF(measured, 0), NULL, NULL, power, power * 730, power * 8760,
+       power * 730 * price
+  FROM idle WHERE known >= 24
+"""
+
+
+class EnergyLeakReport(models.Model):
+    """Where the money leaks: unexplained losses and idle loads, the dearest first.
+
+    Of the last 30 days, hours without missing data only, stated for a month of 730
+    hours.
+    """
+
+    _name = "energy.leak.report"
+    _description = "Where the Money Leaks"
+    _auto = False
+    _rec_name = "service_point_id"
+    _order = "amount_month desc, id"
+
+    kind = fields.Selection(
+        [("loss", "Unexplained Loss"), ("idle", "Night and Idle Load")],
+        readonly=True,
+        help="Unexplained loss: delivered by the feeder, measured by no sub-meter, and "
+        "not technical. Night and idle load: what a tenth of the hours at night (22 to "
+        "6) and at weekends do not exceed.",
+    )
+    service_point_id = fields.Many2one("energy.service.point", readonly=True)
+    site_id = fields.Many2one("energy.site", readonly=True)
+    company_id = fields.Many2one("res.company", readonly=True)
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    coverage = fields.Float(
+        "Coverage (%)",
+        digits=(16, 1),
+        readonly=True,
+        aggregator=None,
+        help="Hours without missing data, of all that are looked at.",
+    )
+    known = fields.Integer("Hours Known", readonly=True)
+    percent = fields.Float(
+        "Share (%)",
+        digits=(16, 1),
+        readonly=True,
+        aggregator=None,
+        help="The whole loss, of what the feeder delivered; the idle load, of what was "
+        "consumed in these hours.",
+    )
+    technical_percent = fields.Float(
+        "Technical (%)", digits=(16, 1), readonly=True, aggregator=None
+    )
+    unexplained_percent = fields.Float(
+        "Unexplained (%)", digits=(16, 1), readonly=True, aggregator=None
+    )
+    power = fields.Float("Power (kW)", digits=(16, 2), readonly=True)
+    energy_month = fields.Float("kWh a Month", digits=(16, 0), readonly=True)
+    energy_year = fields.Float("kWh a Year", digits=(16, 0), readonly=True)
+    amount_month = fields.Monetary("Money a Month", readonly=True)
+
+    @property
+    def _table_query(self):
+        since = fields.Datetime.now() - timedelta(days=DAYS)
+        return SQL(LEAKS, since=since)
+
+    def action_open_hours(self):
+        """Open the hours that this line is made of."""
+        self.ensure_one()
+        point = self.service_point_id
+        if self.kind == "loss":
+            return point.action_view_losses()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "prepaid_energy.energy_interval_action"
+        )
+        return {
+            **action,
+            "domain": [("service_point_id", "=", point.id)],
+            "context": {"search_default_day": "month"},
+        }

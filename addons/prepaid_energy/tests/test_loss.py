@@ -1,0 +1,289 @@
+"""Losses of feeders: what is measured, what is technical, what is left out."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command
+from odoo.tests import freeze_time, tagged
+from odoo.tools import SQL
+
+from .common import add_point
+from .test_interval import IntervalCase
+
+HOUR = 3600
+
+
+class LossCase(IntervalCase):
+    """A feeder with two sub-meters and hourly readings."""
+
+    days = 2
+
+    def setUp(self):
+        super().setUp()
+        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        self.begin = now - timedelta(days=self.days)
+        self.feeder, self.feeder_meter = add_point(self, "F", has_relay=False)
+        self.a, _meter = add_point(self, "A", parent_id=self.feeder.id)
+        self.b, _meter = add_point(self, "B", parent_id=self.feeder.id)
+        self.sums = {"F": Decimal(0), "A": Decimal(0), "B": Decimal(0)}
+        self.hour_number = 0
+        self.hand_over()
+
+    def hand_over(self, leave_out=()):
+        self.ingest(
+            *(
+                (self.hour_number * HOUR, str(value), serial)
+                for serial, value in self.sums.items()
+                if serial not in leave_out
+            )
+        )
+
+    def run_hours(self, count, feeder, a, b, leave_out=()):
+        """Hours of even load, in kW."""
+        for _number in range(count):
+            self.hour_number += 1
+            for serial, power in (("F", feeder), ("A", a), ("B", b)):
+                self.sums[serial] += Decimal(str(power))
+            self.hand_over(leave_out)
+
+    def losses(self, feeder=None):
+        self.env["energy.interval"]._roll_up()
+        self.env.invalidate_all()
+        return self.env["energy.loss"].search(
+            [("service_point_id", "=", (feeder or self.feeder).id)], order="at"
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestLoss(LossCase):
+    def test_a_feeder_loses_what_its_sub_meters_do_not_measure(self):
+        self.run_hours(2, 100, 60, 35)
+        rows = self.losses()
+        self.assertEqual(rows.mapped("measured"), [100, 100])
+        self.assertEqual(rows.mapped("submetered"), [95, 95])
+        self.assertEqual(rows.mapped("loss"), [5, 5])
+        self.assertEqual(rows.mapped("unexplained"), [5, 5])
+        self.assertEqual(rows.mapped("percent"), [5, 5])
+        # 0.25 and 10 % levy, the feeder's price
+        self.assertEqual(rows.mapped("amount"), [1.375, 1.375])
+
+    def test_what_is_technical_needs_no_explanation(self):
+        self.feeder.write({"loss_fixed": 0.5, "loss_percent": 1, "loss_load": 0.25})
+        self.run_hours(1, 200, 120, 70)
+        row = self.losses()
+        self.assertEqual(row.expected, 0.5 + 2 + 1)
+        self.assertEqual(row.unexplained, 6.5)
+        expected = self.feeder._technical().expected(Decimal(200))
+        self.assertEqual(float(expected), row.expected)
+
+    def test_a_new_technical_loss_counts_for_the_past_as_well(self):
+        self.run_hours(3, 100, 60, 35)
+        self.losses()
+        self.feeder.loss_fixed = 2
+        self.assertEqual(self.losses().mapped("unexplained"), [3, 3, 3])
+
+    def test_missing_data_is_not_loss(self):
+        self.run_hours(2, 100, 60, 35)
+        self.run_hours(3, 100, 60, 35, leave_out=("B",))
+        rows = self.losses()
+        self.assertEqual(rows.mapped("known"), [1, 1, 0, 0, 0])
+        self.assertEqual(rows.mapped("missing"), [0, 0, 1, 1, 1])
+        self.assertEqual(sum(rows.mapped("loss")), 10)
+        self.assertEqual(sum(rows.mapped("left_out")), 300)
+        self.assertEqual(
+            self.env["energy.loss"]._read_group(
+                [("service_point_id", "=", self.feeder.id)],
+                [],
+                ["percent:avg", "coverage:avg"],
+            ),
+            [(Decimal(5), Decimal(40))],
+        )
+
+    def test_late_data_is_known_later(self):
+        self.run_hours(2, 100, 60, 35, leave_out=("B",))
+        self.assertEqual(self.losses().mapped("known"), [0, 0])
+        self.ingest((HOUR, "35", "B"), (2 * HOUR, "70", "B"))
+        self.run_tasks()
+        rows = self.losses()
+        self.assertEqual(rows.mapped("known"), [1, 1])
+        self.assertEqual(rows.mapped("loss"), [5, 5])
+
+    def test_a_gap_of_the_feeder_is_left_out_too(self):
+        self.run_hours(4, 100, 60, 35, leave_out=("F",))
+        self.run_hours(1, 100, 60, 35)
+        self.assertEqual(self.losses().mapped("known"), [0] * 5)
+
+    def test_a_point_without_meter_hands_down_to_those_below(self):
+        self.run_hours(1, 100, 60, 35)
+        board = self.env["energy.service.point"].create(
+            {
+                "name": "Board",
+                "site_id": self.site.id,
+                "tariff_id": self.tariff.id,
+                "parent_id": self.feeder.id,
+            }
+        )
+        self.b.parent_id = board
+        self.assertEqual(self.losses().mapped("loss"), [5])
+
+    def test_other_commodities_are_no_part_of_it(self):
+        tariff = self.tariff.copy({"name": "Water", "commodity": "water"})
+        self.b.write({"commodity": "water", "tariff_id": tariff.id})
+        self.run_hours(1, 100, 60, 35)
+        self.assertEqual(self.losses().mapped("loss"), [40])
+
+    def test_a_meter_that_came_later_is_not_missed_before(self):
+        self.b.installation_ids.date_from = self.begin.replace(tzinfo=None) + timedelta(
+            hours=2
+        )
+        self.sums.pop("B")
+        rest = self.sums
+        self.sums = {"F": Decimal(0), "A": Decimal(0)}
+        self.assertTrue(rest)
+        for number in (1, 2):
+            self.ingest((number * HOUR, str(100 * number), "F"))
+            self.ingest((number * HOUR, str(95 * number), "A"))
+        rows = self.losses()
+        self.assertEqual(rows.mapped("known"), [1, 1])
+        self.assertEqual(rows.mapped("sub_count"), [1, 1])
+
+    def test_the_technical_loss_is_found_in_the_past(self):
+        for number in range(30):
+            load = 50 + 3 * (number % 10)
+            lost = 1 + load * 0.02
+            self.run_hours(1, load, load - lost - 5, 5)
+        self.losses()
+        self.feeder.action_fit_losses()
+        self.assertAlmostEqual(self.feeder.loss_fixed, 1, 3)
+        self.assertAlmostEqual(self.feeder.loss_percent, 2, 3)
+        unexplained = sum(self.losses().mapped("unexplained"))
+        self.assertAlmostEqual(unexplained, 0, 3)
+
+    def test_too_few_hours_tell_nothing(self):
+        self.run_hours(3, 100, 60, 35)
+        self.losses()
+        with self.assertRaisesRegex(UserError, "only 3 hours"):
+            self.feeder.action_fit_losses()
+
+
+@tagged("post_install", "-at_install")
+class TestLossAlarm(LossCase):
+    def watch(self):
+        self.losses()
+        self.env["energy.service.point"]._watch_losses()
+        self.env.invalidate_all()
+        return self.feeder._alarms("alarm_loss")
+
+    def test_a_jump_calls_a_person_once_and_ends_with_hysteresis(self):
+        self.feeder.loss_limit = 5
+        self.run_hours(13, 100, 60, 38)
+        self.assertFalse(self.watch())
+        self.run_hours(11, 110, 60, 38)  # somebody connects 10 kW
+        alarm = self.watch()
+        self.assertEqual(len(alarm), 1)
+        self.assertIn("Feeder" if "Feeder" in alarm.summary else "F", alarm.summary)
+        self.assertTrue(self.feeder.loss_alarm)
+        self.assertEqual(self.watch(), alarm)
+        self.run_hours(24, 100, 60, Decimal("35.5"))  # 4.5 %: below the limit only
+        self.assertEqual(self.watch(), alarm)
+        with freeze_time(datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)):
+            self.run_hours(24, 100, 60, 37)
+            self.assertFalse(self.watch())
+        self.assertFalse(self.feeder.loss_alarm)
+
+    def test_missing_data_raises_no_alarm(self):
+        self.run_hours(30, 110, 60, 38, leave_out=("B",))
+        self.assertFalse(self.watch())
+
+    def test_nobody_writes_the_alarm(self):
+        manager = self.env["res.users"].create(
+            {
+                "name": "Manager",
+                "login": "loss_manager",
+                "group_ids": [
+                    Command.link(self.env.ref("prepaid_energy.group_energy_manager").id)
+                ],
+            }
+        )
+        with self.assertRaisesRegex(UserError, "loss_alarm"):
+            self.feeder.with_user(manager).write({"loss_alarm": True})
+
+
+@tagged("post_install", "-at_install")
+class TestLeaks(LossCase):
+    def test_leaks_are_ranked_by_money(self):
+        self.run_hours(30, 100, 60, 35)
+        self.losses()
+        leaks = self.env["energy.leak.report"].search(
+            [("service_point_id", "in", (self.feeder | self.a | self.b).ids)]
+        )
+        loss = leaks.filtered(lambda leak: leak.kind == "loss")
+        self.assertEqual(loss.service_point_id, self.feeder)
+        self.assertAlmostEqual(loss.power, 5)
+        self.assertAlmostEqual(loss.energy_month, 5 * 730)
+        self.assertAlmostEqual(loss.amount_month, 5 * 730 * 0.275, 2)
+        self.assertEqual(loss.coverage, 100)
+        self.assertEqual(
+            leaks.mapped("amount_month"), sorted(leaks.mapped("amount_month"))[::-1]
+        )
+        action = loss.action_open_hours()
+        self.assertEqual(action["res_model"], "energy.loss")
+
+    def test_another_company_and_tenants_see_no_losses(self):
+        self.run_hours(3, 100, 60, 35)
+        self.losses()
+        company = self.env["res.company"].create({"name": "Other"})
+        user = self.env["res.users"].create(
+            {
+                "name": "Stranger",
+                "login": "loss_stranger",
+                "company_id": company.id,
+                "company_ids": [Command.set(company.ids)],
+                "group_ids": [
+                    Command.link(self.env.ref("prepaid_energy.group_energy_manager").id)
+                ],
+            }
+        )
+        for model in ("energy.loss", "energy.leak.report"):
+            self.assertFalse(self.env[model].with_user(user).search([]))
+            with self.assertRaises(AccessError):
+                self.env[model].with_user(self.portal_user).search([])
+
+    def test_pictures_show_the_hole_and_the_gap(self):
+        self.run_hours(3, 100, 60, 35)
+        self.run_hours(2, 100, 60, 35, leave_out=("B",))
+        self.losses()
+        picture = str(self.feeder.loss_picture)
+        self.assertEqual(picture.count("<title"), 5)
+        self.assertIn("5.00 kWh", picture)
+        self.assertEqual(picture.count(": ?"), 2)
+        flow = str(self.site.flow_picture)
+        self.assertIn("Lost:", flow)
+        self.assertIn("Not known:", flow)
+        self.assertIn(self.a.name, flow)
+        self.assertFalse(self.b.loss_picture)
+
+    def test_rows_that_are_gone_are_gone(self):
+        self.run_hours(2, 100, 60, 35)
+        self.losses()
+        (self.a | self.b).parent_id = False
+        self.assertFalse(self.losses())
+        query = SQL("SELECT count(*) FROM energy_interval_again")
+        count = self.env.execute_query(query)
+        self.assertEqual(count, [(0,)])
+
+
+@tagged("post_install", "-at_install")
+class TestIdleLoad(LossCase):
+    days = 7
+
+    def test_the_night_load_is_ranked_with_them(self):
+        self.run_hours(7 * 24, 100, 60, 35)
+        self.losses()
+        idle = self.env["energy.leak.report"].search(
+            [("service_point_id", "=", self.a.id), ("kind", "=", "idle")]
+        )
+        self.assertAlmostEqual(idle.power, 60)
+        self.assertAlmostEqual(idle.energy_year, 60 * 8760)
+        self.assertAlmostEqual(idle.amount_month, 60 * 730 * 0.275, 2)
