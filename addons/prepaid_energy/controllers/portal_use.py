@@ -65,7 +65,8 @@ class PortalUse(PortalEnergy):
         of = of if of in kinds else next(iter(kinds), None)
         shown = [row for row in found if row[0] == of]
         buckets = self._energy_buckets(by, first, last)
-        asked = {"by": by, "on": first, "show": show, "of": of or ""}
+        near = today if first <= today <= last else first
+        asked = {"by": by, "on": near, "show": show, "of": of or ""}
 
         def query(**new):
             return "?" + urlencode({**asked, **new})

@@ -36,7 +36,7 @@ class PortalWarnings(PortalEnergy):
                 ]
                 + [
                     request.env._(
-                        "The park warns you when it lasts %s days.", f"{level:g}"
+                        "The park warns you when it lasts %s days.", f"{float(level):g}"
                     )
                     for level in levels["days"]
                 ],

@@ -29,7 +29,7 @@ class EnergyWallet(models.Model):
         balance = self._exact_balance()
         points = self.service_point_ids
         outages = points._outages()
-        days = self._days().get(self.id)
+        days = None if self.level == supply.CUT else self._days().get(self.id)
         now = fields.Datetime.now()
         return {
             "wallet": self,

@@ -22,6 +22,7 @@ from . import (
     test_plain_pdf,
     test_policy,
     test_portal,
+    test_portal_browser,
     test_portal_now,
     test_portal_people,
     test_portal_use,

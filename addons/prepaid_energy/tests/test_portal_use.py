@@ -227,4 +227,4 @@ class TestUse(HttpCase):
 
     def test_the_page_shows_todays_month(self):
         page = self.url_open(f"/my/energy/{self.wallet.id}").text
-        self.assertIn(f"on={date.today():%Y-%m}-01", page)
+        self.assertIn(f"by=hour&amp;on={date.today()}", page)

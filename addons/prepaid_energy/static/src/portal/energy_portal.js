@@ -14,6 +14,7 @@ export class EnergyNow extends Interaction {
     };
 
     start() {
+        this.el.dataset.live = "1";
         this.schedule();
     }
 
