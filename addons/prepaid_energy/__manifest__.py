@@ -36,6 +36,7 @@
         "wizards/energy_drill_views.xml",
         "views/energy_policy_views.xml",
         "views/energy_wallet_policy_views.xml",
+        "views/energy_wallet_portal_views.xml",
         "views/energy_validation_views.xml",
         "views/energy_site_views.xml",
         "reports/report_money.xml",
