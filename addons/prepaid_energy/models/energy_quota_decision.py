@@ -382,8 +382,12 @@ class EnergyQuotaDecision(models.AbstractModel):
                 allowed_company_ids=user.company_ids.ids
             )
             if reader.has_access("read"):
-                # superuser: whoever asks need not be able to plan for others
-                self.with_user(SUPERUSER_ID).activity_schedule(
+                # superuser: whoever asks need not be able to plan for others; no mail
+                # about the activity, as the one with the link follows
+                planner = self.with_user(SUPERUSER_ID).with_context(
+                    mail_activity_quick_update=bool(user.email)
+                )
+                planner.activity_schedule(
                     ACTIVITY,
                     summary=self.env._("Decide on %s", self.name),
                     user_id=user.id,

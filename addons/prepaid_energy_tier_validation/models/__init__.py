@@ -1,0 +1,1 @@
+from . import energy_quota_request, tier_definition, tier_review
