@@ -75,6 +75,10 @@ class Batch:
         self._alarm_held()
         self.store.telemetry(self._newest_telemetry())
         self._take_events()
+        return self._answer(moved)
+
+    def _answer(self, moved):
+        """The protocol's answer, stored for whoever asks with the same uid again."""
         accepted = sum(len(meter.accepted) + len(meter.late) for meter in moved)
         answer = {
             "accepted": accepted,

@@ -7,6 +7,7 @@ from . import (
     account_payment_late,
     account_payment_undo,
     energy_advance,
+    energy_advance_clearing,
     energy_advance_use,
     energy_alarm,
     energy_accrual,

@@ -4,6 +4,41 @@ from odoo.tools import SQL
 from .energy_tariff import COMMODITIES
 from .patience import patiently
 
+# Books what is open of some service-point days; %s: which, and how many at most.
+SETTLE = """
+WITH due AS MATERIALIZED (
+    %s ORDER BY 2, 3, 1 LIMIT %s
+), locked AS MATERIALIZED (
+    SELECT usage.id, usage.wallet_id, usage.service_point_id, usage.day,
+           usage.company_id, usage.currency_id,
+           usage.amount_total - usage.amount_settled AS open,
+           usage.reason
+      FROM energy_usage usage
+      JOIN due USING (service_point_id, wallet_id, day)
+     ORDER BY usage.id
+       FOR UPDATE OF usage
+), settled AS (
+    UPDATE energy_usage usage
+       SET amount_settled = usage.amount_total, open = false,
+           unbilled = true
+      FROM locked WHERE usage.id = locked.id
+), per_day AS (
+    SELECT wallet_id, service_point_id, day, company_id, currency_id,
+           sum(open) AS amount, max(reason) AS reason
+      FROM locked GROUP BY 1, 2, 3, 4, 5
+), wallets AS (
+    UPDATE energy_wallet wallet
+       SET accrued = wallet.accrued - part.amount,
+           balance = wallet.balance + part.amount
+      FROM (SELECT wallet_id, sum(amount) AS amount
+              FROM per_day GROUP BY 1) part
+     WHERE wallet.id = part.wallet_id
+)
+SELECT wallet_id, service_point_id, day, company_id, currency_id,
+       (-amount)::text, reason
+  FROM per_day ORDER BY day, service_point_id
+"""
+
 
 class EnergyUsage(models.Model):
     """What a service point owes for one local day: energy by band and tier, charges.
@@ -167,45 +202,7 @@ class EnergyUsage(models.Model):
         :param SQL due: which (service point, wallet, day); None: all that is over.
         :return: how many of them were settled.
         """
-        rows = self.env.execute_query(
-            SQL(
-                """
-                WITH due AS MATERIALIZED (
-                    %s ORDER BY 2, 3, 1 LIMIT %s
-                ), locked AS MATERIALIZED (
-                    SELECT usage.id, usage.wallet_id, usage.service_point_id, usage.day,
-                           usage.company_id, usage.currency_id,
-                           usage.amount_total - usage.amount_settled AS open,
-                           usage.reason
-                      FROM energy_usage usage
-                      JOIN due USING (service_point_id, wallet_id, day)
-                     ORDER BY usage.id
-                       FOR UPDATE OF usage
-                ), settled AS (
-                    UPDATE energy_usage usage
-                       SET amount_settled = usage.amount_total, open = false,
-                           unbilled = true
-                      FROM locked WHERE usage.id = locked.id
-                ), per_day AS (
-                    SELECT wallet_id, service_point_id, day, company_id, currency_id,
-                           sum(open) AS amount, max(reason) AS reason
-                      FROM locked GROUP BY 1, 2, 3, 4, 5
-                ), wallets AS (
-                    UPDATE energy_wallet wallet
-                       SET accrued = wallet.accrued - part.amount,
-                           balance = wallet.balance + part.amount
-                      FROM (SELECT wallet_id, sum(amount) AS amount
-                              FROM per_day GROUP BY 1) part
-                     WHERE wallet.id = part.wallet_id
-                )
-                SELECT wallet_id, service_point_id, day, company_id, currency_id,
-                       (-amount)::text, reason
-                  FROM per_day ORDER BY day, service_point_id
-                """,
-                due or self._due_query(),
-                limit,
-            )
-        )
+        rows = self.env.execute_query(SQL(SETTLE, due or self._due_query(), limit))
         if rows:
             self._book(rows)
             self.env["energy.wallet"].invalidate_model(

@@ -15,6 +15,27 @@ from .ageing_xlsx import workbook
 AGES = (("d30", 30), ("d60", 60), ("d90", 90), ("d180", 180))
 COLUMNS = (*(name for name, _days in AGES), "older")
 
+# What is left of each wallet's credits, the newest first, by age.
+LEFT = """
+WITH span AS (
+    SELECT * FROM unnest(%(wallets)s::int[], %(balances)s::text[],
+                         %(clocks)s::text[], %(highs)s::timestamp[])
+        AS span(wallet_id, balance, tz, high)
+), credit AS (%(credits)s), newest AS (
+    SELECT *, sum(amount) OVER (PARTITION BY wallet_id
+                                ORDER BY day DESC, id DESC) AS until
+      FROM credit WHERE amount > 0
+), kept AS (
+    SELECT newest.wallet_id, %(date)s::date - newest.day AS age,
+           greatest(0, least(newest.amount, span.balance::numeric
+               - newest.until + newest.amount)) AS amount
+      FROM newest JOIN span USING (wallet_id)
+)
+SELECT wallet_id, width_bucket(age - 1, %(limits)s::int[]),
+       sum(amount)::text
+  FROM kept WHERE amount > 0 GROUP BY 1, 2
+"""
+
 
 class EnergyAgeing(models.TransientModel):
     """How old the money is that tenants have paid and not yet consumed.
@@ -114,25 +135,7 @@ class EnergyAgeing(models.TransientModel):
         limits = [days for _name, days in AGES]
         found = self.env.execute_query(
             SQL(
-                """
-                WITH span AS (
-                    SELECT * FROM unnest(%(wallets)s::int[], %(balances)s::text[],
-                                         %(clocks)s::text[], %(highs)s::timestamp[])
-                        AS span(wallet_id, balance, tz, high)
-                ), credit AS (%(credits)s), newest AS (
-                    SELECT *, sum(amount) OVER (PARTITION BY wallet_id
-                                                ORDER BY day DESC, id DESC) AS until
-                      FROM credit WHERE amount > 0
-                ), kept AS (
-                    SELECT newest.wallet_id, %(date)s::date - newest.day AS age,
-                           greatest(0, least(newest.amount, span.balance::numeric
-                               - newest.until + newest.amount)) AS amount
-                      FROM newest JOIN span USING (wallet_id)
-                )
-                SELECT wallet_id, width_bucket(age - 1, %(limits)s::int[]),
-                       sum(amount)::text
-                  FROM kept WHERE amount > 0 GROUP BY 1, 2
-                """,
+                LEFT,
                 wallets=holding,
                 balances=[str(balances[key]) for key in holding],
                 clocks=[clocks[key] for key in holding],

@@ -51,6 +51,24 @@ SELECT line.currency_id, partner.commercial_partner_id,
  GROUP BY 1, 2
 """
 
+# Money in and out of wallets, with the journal entry of its payment. A transfer
+# between two of them is left out.
+ENTRIES = """
+SELECT entry.id, entry.wallet_id, entry.at, entry.name,
+       entry.amount::text, payment.move_id
+  FROM energy_wallet_entry entry
+  LEFT JOIN account_payment payment ON payment.id = entry.payment_id
+ WHERE entry.wallet_id = ANY(%(wallets)s) AND NOT %(consumed)s
+   AND NOT EXISTS (
+    SELECT FROM energy_wallet_entry twin
+     WHERE twin.wallet_id = ANY(%(wallets)s)
+       AND twin.amount = -entry.amount AND entry.source_key ~ ':(from|to)$'
+       AND twin.source_key <> entry.source_key
+       AND regexp_replace(twin.source_key, ':(from|to)$', '')
+         = regexp_replace(entry.source_key, ':(from|to)$', ''))
+ ORDER BY entry.at, entry.id
+"""
+
 
 class EnergyProof(models.TransientModel):
     """The subledger against the general ledger, at a date, to the cent.
@@ -249,37 +267,23 @@ class EnergyProof(models.TransientModel):
         }
 
     def _ledger_items(self, wallets):
-        """The wallets' money by document: entries, and bills as what they take.
-
-        Without transfers among these wallets.
-        """
-        parameters = self._parameters()
+        """The wallets' money by document: entries, and bills as what they take."""
         items = defaultdict(list)
-        query = SQL(
-            """
-            SELECT entry.id, entry.wallet_id, entry.at, entry.name,
-                   entry.amount::text, payment.move_id
-              FROM energy_wallet_entry entry
-              LEFT JOIN account_payment payment ON payment.id = entry.payment_id
-             WHERE entry.wallet_id = ANY(%(wallets)s) AND NOT %(consumed)s
-               AND NOT EXISTS (
-                SELECT FROM energy_wallet_entry twin
-                 WHERE twin.wallet_id = ANY(%(wallets)s)
-                   AND twin.amount = -entry.amount AND entry.source_key ~ ':(from|to)$'
-                   AND twin.source_key <> entry.source_key
-                   AND regexp_replace(twin.source_key, ':(from|to)$', '')
-                     = regexp_replace(entry.source_key, ':(from|to)$', ''))
-             ORDER BY entry.at, entry.id
-            """,
-            wallets=wallets.ids,
-            consumed=CONSUMED,
-        )
+        for key, item in (*self._entry_items(wallets), *self._bill_items(wallets)):
+            items[key].append(item)
+        return items
+
+    def _entry_items(self, wallets):
+        """(key, item) of ledger rows, without transfers among these wallets."""
+        end = self._parameters()["end"]
+        query = SQL(ENTRIES, wallets=wallets.ids, consumed=CONSUMED)
         for entry_id, wallet_id, at, name, text, move_id in self.env.execute_query(
             query
         ):
             amount = Decimal(text)
             key = ("move", move_id) if move_id else ("amount", amount.normalize())
-            items[key].append(
+            yield (
+                key,
                 {
                     "wallet": wallets.browse(wallet_id),
                     "entry_id": entry_id,
@@ -287,15 +291,19 @@ class EnergyProof(models.TransientModel):
                     "date": at.date(),
                     "name": name,
                     "amount": amount,
-                    "counts": at < parameters["end"],
-                }
+                    "counts": at < end,
+                },
             )
+
+    def _bill_items(self, wallets):
+        """(key, item) of what invoices take out of the wallets' prepayments."""
         for bill in self.env["energy.bill"].search(
             [("wallet_id", "in", wallets.ids), ("move_id", "!=", False)]
         ):
             wallet = bill.wallet_id
             amount = -wallet._cents(Decimal(repr(bill.amount_billed)))
-            items["amount", amount.normalize()].append(
+            yield (
+                ("amount", amount.normalize()),
                 {
                     "wallet": wallet,
                     "move_id": bill.move_id.id,
@@ -303,9 +311,8 @@ class EnergyProof(models.TransientModel):
                     "name": bill.move_id.name,
                     "amount": amount,
                     "counts": bill.move_id.date <= self.date,
-                }
+                },
             )
-        return items
 
     def _book_items(self, wallets):
         """The wallets' items on the prepayments account by document."""

@@ -50,7 +50,8 @@ class EnergyWalletOperation(models.TransientModel):
         "account.payment",
         "Top-up",
         domain="[('energy_wallet_id', '=', wallet_id), ('payment_type', '=', "
-        "'inbound'), ('state', 'in', ('in_process', 'paid'))]",
+        "'inbound'), ('state', 'in', ('in_process', 'paid')), "
+        "('journal_id.type', '!=', 'cash' if operation == 'chargeback' else '')]",
     )
     journal_id = fields.Many2one(
         "account.journal",
