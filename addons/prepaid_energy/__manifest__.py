@@ -74,6 +74,8 @@
         "views/menus.xml",
         "views/energy_quota_views.xml",
         "views/energy_line_plan_views.xml",
+        "views/energy_allocation_views.xml",
+        "reports/energy_quota_report_views.xml",
         "views/energy_line_views.xml",
         "views/energy_line_output_views.xml",
         "views/energy_degree_day_views.xml",

@@ -11,6 +11,8 @@ from . import (
     energy_advance_use,
     energy_alarm,
     energy_accrual,
+    energy_allocation,
+    energy_allocation_line,
     energy_accrual_revaluation,
     energy_baseline,
     energy_baseline_day,

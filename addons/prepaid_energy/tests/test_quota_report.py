@@ -1,0 +1,82 @@
+from ast import literal_eval
+
+from odoo.exceptions import AccessError
+from odoo.fields import Command
+from odoo.tests import new_test_user
+
+from .line_case import LineCase
+
+
+class TestQuotaReport(LineCase):
+    def report(self, domain, groups, measures):
+        rows = self.env["energy.quota.report"]._read_group(
+            domain, groups, [f"{name}:sum" for name in measures]
+        )
+        return [
+            tuple(None if v is False else getattr(v, "name", v) for v in row)
+            for row in rows
+        ]
+
+    def test_plan_and_consumption_are_not_counted_twice(self):
+        self.share(self.line_b, self.a1, 25)
+        quota = self.plan(self.line_a, 500)
+        self.use(self.a1, 100, "2026-06-16", band="peak")
+        self.use(self.a2, 60, "2026-06-16", band="base")
+        quota._watch()
+        rows = self.report(
+            [], ["line_id"], ["total", "used", "energy", "money", "price"]
+        )
+        self.assertEqual(rows[0], ("Line A", 500, 135, 135, 33.75, 0.25))
+        self.assertEqual(rows[1], ("Line B", None, None, 25, 6.25, 0.25))
+        bands = self.report(
+            [("line_id", "=", self.line_a.id)], ["band"], ["energy", "total"]
+        )
+        self.assertIn(("base", 60, None), bands)
+        self.assertIn(("peak", 75, None), bands)
+        self.assertIn((None, None, 500), bands)
+
+    def test_kwh_and_money_do_not_add_up(self):
+        self.plan(self.line_a, 500)
+        self.plan(self.line_b, 70, unit="money")
+        rows = self.report([("unit", "!=", False)], ["unit"], ["total"])
+        self.assertEqual(rows, [("energy", 500), ("money", 70)])
+        self.assertEqual(self.report([], [], ["total"]), [(None,)])
+
+    def test_ids_are_stable_and_rows_can_be_read(self):
+        self.plan(self.line_a, 500)
+        self.use(self.a1, 100, band="peak")
+        self.use(self.b1, 100, band="peak")
+        rows = self.env["energy.quota.report"].search([])
+        self.assertEqual(len(rows), 3)
+        self.assertEqual(len(rows.read(["energy", "month"])), 3)
+
+    def test_each_favourite_opens(self):
+        self.plan(self.line_a, 500)
+        self.use(self.a1, 100)
+        filters = self.env["ir.filters"].search(
+            [("model_id", "=", "energy.quota.report")]
+        )
+        self.assertGreaterEqual(len(filters), 7)
+        for favourite in filters:
+            values = literal_eval(favourite.context)
+            self.env["energy.quota.report"].formatted_read_group(
+                favourite._get_eval_domain(),
+                values["pivot_row_groupby"] + values["pivot_column_groupby"],
+                [f"{name}:sum" for name in values["pivot_measures"]],
+            )
+
+    def test_other_companies_and_strangers_see_nothing(self):
+        self.plan(self.line_a, 500)
+        company = self.env["res.company"].create({"name": "Other"})
+        stranger = new_test_user(
+            self.env,
+            "stranger",
+            groups="prepaid_energy.group_energy_manager",
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
+        Report = self.env["energy.quota.report"]
+        self.assertTrue(Report.search([]))
+        self.assertFalse(Report.with_user(stranger).search([]))
+        with self.assertRaises(AccessError):
+            Report.with_user(self.portal_user).search([])
