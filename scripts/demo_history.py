@@ -11,6 +11,8 @@ import gzip
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from dateutil.relativedelta import relativedelta
+
 from odoo.addons.prepaid_energy.ingest.batch import Batch
 
 WEEK = timedelta(weeks=1)
@@ -32,7 +34,6 @@ def mill():
             "kind": "line",
             "analytic_account_id": account.id,
             "department_id": department.id,
-            "policy_id": env.ref("prepaid_energy.policy_lines").id,
         }
     )
     point = env["energy.service.point"].create(
@@ -71,10 +72,38 @@ def readings():
         yield ["PE-MILL", f"{start + shift + timedelta(minutes=15)}Z", str(register)]
 
 
+def plan(wallet):
+    """A budget in kWh for the last ten months, as if it had been there all the time."""
+    line = env["energy.line"].create(
+        {
+            "name": "Rolling mill",
+            "site_id": env.ref("prepaid_energy.site_riverside").id,
+            "department_id": wallet.department_id.id,
+            "wallet_id": wallet.id,
+            "area_m2": 2400,
+            "head_count": 31,
+        }
+    )
+    this_month = line._month()
+    months = [this_month - relativedelta(months=n) for n in range(10, -1, -1)]
+    usage = env["energy.usage"].search([("wallet_id", "=", wallet.id)])
+    used = sum(usage.mapped("quantity"))
+    env["energy.line.plan"].create(
+        {
+            "line_id": line.id,
+            "date_from": months[0],
+            "amount": round(used / 12, -2),
+            "carry": "unused",
+            "carry_percent": 10,
+        }
+    )
+    for month in months:
+        env["energy.quota"]._fill(line, month)
+    line.quota_ids._cover()
+    env["energy.quota"]._follow(line)
+
+
 wallet, gateway = mill()
-env["energy.wallet.entry"]._post(
-    wallet, "grant", Decimal(250_000), source_key="demo:mill", name="Budget of the year"
-)
 found = list(readings())
 for number in range(0, len(found), BATCH):
     part = found[number : number + BATCH]
@@ -82,4 +111,5 @@ for number in range(0, len(found), BATCH):
     assert answer["accepted"] == len(part), answer
 while env["energy.usage"]._settle_batch(1000):
     pass
+plan(wallet)
 result = len(found)

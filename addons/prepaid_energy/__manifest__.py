@@ -94,6 +94,7 @@
     "demo": [
         "demo/energy_demo_base.xml",
         "demo/energy_demo_park.xml",
+        "demo/energy_demo_lines.xml",
     ],
     "assets": {
         "web.assets_backend": [

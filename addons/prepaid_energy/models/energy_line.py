@@ -207,9 +207,12 @@ class EnergyLine(models.Model):
         stand-in while the head is away."""
         return self.department_id._energy_head()
 
-    def _quota(self):
-        """The quota of this month, or none."""
-        month = self._month()
+    def _quota(self, month=None):
+        """The quota of a month, or none.
+
+        :param date month: its first day; None: this month.
+        """
+        month = month or self._month()
         return self.quota_ids.filtered(lambda quota: quota.month == month)
 
     def _month(self, moment=None):

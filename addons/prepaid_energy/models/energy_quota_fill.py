@@ -18,16 +18,17 @@ class EnergyQuota(models.Model):
     _inherit = "energy.quota"
 
     @api.model
-    def _fill(self, line):
-        """The quota of this month, made by the plan where there is none yet.
+    def _fill(self, line, month=None):
+        """The quota of a month, made by the plan where there is none yet.
 
         sudo mode: the caller has checked who asks, a cron or who may write the plan.
 
         :param recordset line: one ``energy.line``.
+        :param date month: its first day; None: this month.
         :return: the quota, or none without a plan.
         """
-        quota, month = line._quota(), line._month()
-        plan = line._plan(month)
+        month = month or line._month()
+        quota, plan = line._quota(month), line._plan(month)
         if quota or not plan:
             return quota
         quota = self.sudo().create(
