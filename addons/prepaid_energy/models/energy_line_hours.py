@@ -14,15 +14,8 @@ class EnergyLine(models.Model):
             first day without it).
         """
         self.ensure_one()
-        if "energy.line.share" in self.env:
-            return SQL(
-                "SELECT service_point_id, share, date_from, date_to "
-                "FROM energy_line_share WHERE line_id = %s AND share > 0",
-                self.id,
-            )
         return SQL(
-            "SELECT service_point_id, share, '-infinity'::date AS date_from, "
-            "NULL::date AS date_to FROM energy_line_point "
-            "WHERE line_id = %s AND share > 0",
+            "SELECT service_point_id, share, date_from, date_to "
+            "FROM energy_line_share WHERE line_id = %s AND share > 0",
             self.id,
         )

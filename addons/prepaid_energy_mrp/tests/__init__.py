@@ -1,0 +1,1 @@
+from . import test_energy_line_plan, test_energy_work
