@@ -77,11 +77,12 @@ class EnergyApproval(http.Controller):
         except UserError as error:
             return self._page(record, token=token, kind="danger", message=error.args[0])
         record.invalidate_recordset()
-        message = (
-            request.env._("You have approved it. The requester is told.")
-            if decision == "yes"
-            else request.env._("You have refused it. The requester is told.")
-        )
+        if decision == "no":
+            message = request.env._("You have refused it. The requester is told.")
+        elif record.sudo().state == "submitted":
+            message = request.env._("You have agreed. Somebody else decides now.")
+        else:
+            message = request.env._("You have approved it. The requester is told.")
         return self._page(record, kind="success", message=message)
 
     def _page(self, record, token=None, kind="info", message=""):

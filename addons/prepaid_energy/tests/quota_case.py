@@ -75,6 +75,10 @@ def add_line(cls, name, head, planned=1000, unit="energy"):
 
 
 def set_up_lines(cls):
+    if "tier.definition" in cls.env:  # of the glue, which tests it
+        cls.env["tier.definition"].search(
+            [("model", "=", "energy.quota.request")]
+        ).active = False
     cls.asker = add_user(cls, "asker")
     cls.head = add_user(cls, "the_head")
     cls.other_head = add_user(cls, "other_head")

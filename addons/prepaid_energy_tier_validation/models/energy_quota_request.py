@@ -116,6 +116,7 @@ class EnergyQuotaRequest(models.Model):
             )
         self._tell_requester(f"{text} {note or ''}".strip())
         self._end_activities(False)
+        self._update_counter({"review_deleted": True})
         self._call_deciders()
 
     def _check_levels(self):

@@ -28,9 +28,6 @@ class TestQuotaTiers(QuotaCase):
                 "energy_finance_percent": 50,
             }
         )
-        cls.env["tier.definition"].search(
-            [("model", "=", "energy.quota.request")]
-        ).active = False
         cls.levels = [
             cls.level(cls, "Head", "head_ids", 30, "[]"),
             cls.level(
@@ -74,6 +71,8 @@ class TestQuotaTiers(QuotaCase):
                     with self.assertRaises(UserError):
                         request.with_user(other).action_approve()
                 request.with_user(user)._decide(True, f"Note {number}")
+                if user != users[-1]:
+                    self.assertEqual(request.review_ids[number + 1].status, "pending")
             self.assertEqual(request.state, "approved")
             self.assertEqual(self.granted(), before + amount)
             self.assertEqual(request.review_ids.done_by, users)
