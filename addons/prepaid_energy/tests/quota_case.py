@@ -79,6 +79,16 @@ def set_up_lines(cls):
         cls.env["tier.definition"].search(
             [("model", "=", "energy.quota.request")]
         ).active = False
+    cls.company.write(
+        {
+            "energy_plant_manager_ids": False,
+            "energy_finance_ids": False,
+            "energy_plant_limit": 0,
+            "energy_plant_percent": 0,
+            "energy_finance_limit": 0,
+            "energy_finance_percent": 0,
+        }
+    )
     cls.asker = add_user(cls, "asker")
     cls.head = add_user(cls, "the_head")
     cls.other_head = add_user(cls, "other_head")
