@@ -110,3 +110,15 @@ def idle(energies, share=Decimal("0.1")):
         return None
     place = -int(-len(ordered) * share // 1) - 1  # as percentile_disc of PostgreSQL
     return ordered[max(0, place)]
+
+
+def imbalance(phases):
+    """How far the phase that is farthest off is from the mean, in per cent of it.
+
+    :param phases: currents or powers, Decimals.
+    :return: None where nothing flows.
+    """
+    mean = sum(phases) / len(phases)
+    if mean <= 0:
+        return None
+    return 100 * max(abs(value - mean) for value in phases) / mean

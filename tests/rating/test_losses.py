@@ -84,6 +84,12 @@ def test_the_idle_load_is_not_the_single_lowest_hour():
     assert losses.idle([]) is None
 
 
+def test_imbalance_is_the_farthest_phase_from_the_mean():
+    assert losses.imbalance([Decimal(30), Decimal(30), Decimal(15)]) == 40
+    assert losses.imbalance([Decimal(5)] * 3) == 0
+    assert losses.imbalance([Decimal(0)] * 3) is None
+
+
 def test_an_unmetered_pump_shows_in_a_real_year():
     """A steel works with two metered halves, cable losses and an unmetered pump."""
     file = SHARED / "data" / "loads" / "steel_seoul_2018.csv.gz"

@@ -7,7 +7,7 @@ SHADES = ("#f1f3f5", "#fde2c4", "#fbb97a", "#f08a4b", "#d1495b", "#7b1e3a")
 UNKNOWN = "#c9ced6"
 CELL = 18
 LEFT, TOP = 78, 18
-COLUMN, NODE, GAP = 230, 12, 8
+COLUMN, NODE, GAP = 260, 12, 8
 HEIGHT = 360
 SMALL = 12  # children of a feeder that are drawn by name
 

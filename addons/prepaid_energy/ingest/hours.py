@@ -1,6 +1,7 @@
 """The hours of service points, from the readings of their meters.
 
-How to use: ``Hours(env, wanted, gap).store()``; ``energy.interval`` decides what is wanted.
+How to use: ``Hours(env, wanted, gap).store()``; ``energy.interval`` decides what is
+wanted.
 
 How it works: one statement cuts the consumption between each two readings at the hours'
 borders and adds it up; one more splits the money of each day and band over its hours by

@@ -41,6 +41,7 @@ from . import (
     energy_meter_relay,
     energy_meter_limit,
     energy_meter_installation,
+    energy_meter_phases,
     energy_meter_placement,
     energy_policy,
     energy_policy_level,

@@ -12,6 +12,7 @@ from .patience import patiently
 BATCH = 100  # service points in a transaction …
 SPAN = timedelta(days=7)  # … and how much of each
 GAP = 2  # hours
+TARIFF_DAY = timedelta(hours=26)  # at the longest, as ingest/hours.py has it
 DUE = """
 SELECT point.id, site.tz,
        CASE WHEN mark.at IS NOT NULL THEN LEAST(mark.at, again.since) END, newest.at
@@ -197,7 +198,8 @@ class EnergyInterval(models.Model):
         if wanted:
             # sudo: written by the system, whoever asks for it
             Hours(self.sudo().env, wanted, GAP).store()
-            spans = [(row[0], row[2], row[3]) for row in wanted]
+            # with the last hour of a day, what its first ones cost changes as well
+            spans = [(row[0], row[2] - TARIFF_DAY, row[3]) for row in wanted]
             self.env["energy.loss"]._make(spans)
         self._move_marks(ids, marks)
 

@@ -3,6 +3,8 @@ from datetime import timedelta
 from odoo import fields, models
 from odoo.tools import SQL
 
+from .energy_usage_report import WALLET_KINDS
+
 DAYS = 30
 LEAKS = """
 WITH loss AS (
@@ -14,7 +16,8 @@ WITH loss AS (
 ), idle AS (
     SELECT hour.service_point_id, max(hour.site_id) AS site_id,
            max(hour.company_id) AS company_id, max(hour.currency_id) AS currency_id,
-           count(*) AS hours, count(*) FILTER (WHERE hour.covered >= 3600) AS known,
+           max(point.wallet_id) AS wallet_id, count(*) AS hours,
+           count(*) FILTER (WHERE hour.covered >= 3600) AS known,
            sum(hour.energy) AS measured,
            percentile_disc(0.1) WITHIN GROUP (ORDER BY hour.energy)
                FILTER (WHERE hour.covered >= 3600) AS power,
@@ -26,8 +29,27 @@ WITH loss AS (
        AND NOT EXISTS (
             SELECT FROM energy_service_point child WHERE child.parent_id = point.id)
      GROUP BY 1
+), standing AS (
+    SELECT driver.id, baseline.line_id, baseline.service_point_id, baseline.site_id,
+           baseline.company_id, driver.coefficient / 24 AS power, money.currency_id,
+           money.price, money.hours, money.known
+      FROM energy_baseline_driver driver
+      JOIN energy_baseline baseline ON baseline.id = driver.baseline_id
+     CROSS JOIN LATERAL (
+        SELECT max(hour.currency_id) AS currency_id, count(*) AS hours,
+               count(*) FILTER (WHERE hour.covered >= 3600) AS known,
+               sum(hour.amount) / NULLIF(sum(hour.energy), 0) AS price
+          FROM energy_interval hour
+         WHERE hour.at >= %(since)s AND hour.service_point_id IN (
+            SELECT baseline.service_point_id UNION
+            SELECT part.service_point_id FROM energy_line_point part
+             WHERE part.line_id = baseline.line_id)) money
+     WHERE driver.driver = 'days' AND driver.problem IS NULL AND baseline.active
+       AND (baseline.line_id IS NOT NULL OR baseline.service_point_id IS NOT NULL)
+       AND driver.coefficient > 0
 )
-SELECT service_point_id * 2 AS id, 'loss' AS kind, service_point_id, site_id,
+SELECT service_point_id * 3 AS id, 'loss' AS kind, service_point_id,
+       NULL::int AS line_id, NULL::int AS wallet_id, NULL AS wallet_kind, site_id,
        company_id, currency_id, 100.0 * known / hours AS coverage, known,
        100 * loss / NULLIF(measured, 0) AS percent,
        100 * expected / NULLIF(measured, 0) AS technical_percent,
@@ -36,11 +58,18 @@ SELECT service_point_id * 2 AS id, 'loss' AS kind, service_point_id, site_id,
        unexplained / known * 8760 AS energy_year, amount / known * 730 AS amount_month
   FROM loss WHERE known > 0
  UNION ALL
-SELECT service_point_id * 2 + 1, 'idle', service_point_id, site_id, company_id,
-       currency_id, 100.0 * known / hours, known, 100 * power * hours /
+SELECT service_point_id * 3 + 1, 'idle', service_point_id, NULL, idle.wallet_id,
+       wallet.kind, site_id, idle.company_id, idle.currency_id,
+       100.0 * known / hours, known, 100 * power * hours /
        NULLIF(measured, 0), NULL, NULL, power, power * 730, power * 8760,
        power * 730 * price
-  FROM idle WHERE known >= 24
+  FROM idle LEFT JOIN energy_wallet wallet ON wallet.id = idle.wallet_id
+ WHERE known >= 24
+ UNION ALL
+SELECT id * 3 + 2, 'standing', service_point_id, line_id, NULL, NULL, site_id,
+       company_id, currency_id, 100.0 * known / hours, known, NULL, NULL, NULL, power,
+       power * 730, power * 8760, power * 730 * price
+  FROM standing WHERE hours > 0
 """
 
 
@@ -58,18 +87,26 @@ class EnergyLeakReport(models.Model):
     _order = "amount_month desc, id"
 
     kind = fields.Selection(
-        [("loss", "Unexplained Loss"), ("idle", "Night and Idle Load")],
+        [
+            ("loss", "Unexplained Loss"),
+            ("idle", "Night and Idle Load"),
+            ("standing", "Standing Load"),
+        ],
         readonly=True,
         help="Unexplained loss: delivered by the feeder, measured by no sub-meter, and "
         "not technical. Night and idle load: what a tenth of the hours at night (22 to "
-        "6) and at weekends do not exceed.",
+        "6) and at weekends do not exceed. Standing load: what a baseline finds to be "
+        "consumed each day, whatever is produced.",
     )
     service_point_id = fields.Many2one("energy.service.point", readonly=True)
+    line_id = fields.Many2one("energy.line", "Production Line", readonly=True)
+    wallet_id = fields.Many2one("energy.wallet", "Paid By", readonly=True)
+    wallet_kind = fields.Selection(WALLET_KINDS, readonly=True)
     site_id = fields.Many2one("energy.site", readonly=True)
     company_id = fields.Many2one("res.company", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
     coverage = fields.Float(
-        "Coverage (%)",
+        "Coverage %",
         digits=(16, 1),
         readonly=True,
         aggregator=None,
@@ -77,7 +114,7 @@ class EnergyLeakReport(models.Model):
     )
     known = fields.Integer("Hours Known", readonly=True)
     percent = fields.Float(
-        "Share (%)",
+        "Share %",
         digits=(16, 1),
         readonly=True,
         aggregator=None,
@@ -85,15 +122,15 @@ class EnergyLeakReport(models.Model):
         "consumed in these hours.",
     )
     technical_percent = fields.Float(
-        "Technical (%)", digits=(16, 1), readonly=True, aggregator=None
+        "Technical %", digits=(16, 1), readonly=True, aggregator=None
     )
     unexplained_percent = fields.Float(
-        "Unexplained (%)", digits=(16, 1), readonly=True, aggregator=None
+        "Unexplained %", digits=(16, 1), readonly=True, aggregator=None
     )
     power = fields.Float("Power (kW)", digits=(16, 2), readonly=True)
-    energy_month = fields.Float("kWh a Month", digits=(16, 0), readonly=True)
-    energy_year = fields.Float("kWh a Year", digits=(16, 0), readonly=True)
-    amount_month = fields.Monetary("Money a Month", readonly=True)
+    energy_month = fields.Float("kWh / Month", digits=(16, 0), readonly=True)
+    energy_year = fields.Float("kWh / Year", digits=(16, 0), readonly=True)
+    amount_month = fields.Monetary("Money / Month", readonly=True)
 
     @property
     def _table_query(self):
@@ -106,11 +143,12 @@ class EnergyLeakReport(models.Model):
         point = self.service_point_id
         if self.kind == "loss":
             return point.action_view_losses()
+        points = point or self.line_id.point_ids.service_point_id
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "prepaid_energy.energy_interval_action"
         )
         return {
             **action,
-            "domain": [("service_point_id", "=", point.id)],
+            "domain": [("service_point_id", "in", points.ids)],
             "context": {"search_default_day": "month"},
         }

@@ -93,6 +93,18 @@ class TestInterval(IntervalCase):
         self.ingest((0, "99990"), (3600, "5"))
         self.assertEqual([e for e, _c in self.hours().values()], [Decimal(15)])
 
+    def test_a_register_that_was_reset_counts_nothing_over_the_reset(self):
+        self.ingest((0, "5000"), (1800, "5010"), (3600, "3"))
+        review = self.env["energy.reading.review"].search(
+            [("meter_id", "=", self.meter.id)]
+        )
+        review.note = "Electronics replaced"
+        review.action_accept()
+        self.ingest((7200, "5"))
+        self.assertEqual(
+            list(self.hours().values()), [(Decimal(10), 1800), (Decimal(2), 3600)]
+        )
+
     def test_an_exchanged_meter_goes_on_within_the_hour(self):
         self.ingest((0, "10"), (1200, "11"))
         moment = self.begin.replace(tzinfo=None) + timedelta(seconds=1800)
