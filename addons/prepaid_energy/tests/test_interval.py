@@ -314,7 +314,7 @@ class TestIntervalOrder(IntervalCase):
 
     def compare(self, old_steps, new_steps, draw):
         """Read a point in order and one in any order; the same must come out."""
-        old = series("old", 0, Decimal(98_000), old_steps)
+        old = series("old", 0, Decimal(99_900), old_steps)
         exchange = old[-1][0] + 1800, old[-1][1] + Decimal("0.5")
         new = series("new", exchange[0] + 60, Decimal(7), new_steps)
         mixed = draw(st.permutations([*old, *new]))

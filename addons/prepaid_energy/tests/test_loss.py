@@ -18,10 +18,13 @@ class LossCase(IntervalCase):
     """A feeder with two sub-meters and hourly readings."""
 
     days = 2
+    hour = None  # of the day, at which it begins
 
     def setUp(self):
         super().setUp()
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        if self.hour is not None:
+            now = (now - timedelta(days=1)).replace(hour=self.hour)
         self.begin = now - timedelta(days=self.days)
         self.feeder, self.feeder_meter = add_point(self, "F", has_relay=False)
         self.a, _meter = add_point(self, "A", parent_id=self.feeder.id)
@@ -277,6 +280,7 @@ class TestLeaks(LossCase):
 @tagged("post_install", "-at_install")
 class TestIdleLoad(LossCase):
     days = 9
+    hour = 13
 
     def test_the_night_load_is_ranked_with_them(self):
         self.run_hours(9 * 24, 100, 60, 35)
