@@ -79,9 +79,11 @@ class EnergyServicePoint(models.Model):
                 "Switched off by the park's staff since %s.",
                 self._tenant_time(self.switched_at),
             )
-        if "shed" in self._fields and self["shed"]:
+        if self.shed:
             return "shed", self.env._(
-                "Switched off for now to save load; it comes back by itself."
+                "Switched off since %s, because the quota of its line is used up; it "
+                "comes back by itself with a new one.",
+                self._tenant_time(self.shed_at),
             )
         if self.wallet_id.level == supply.CUT:
             return "balance", self.env._("Cut off, because the balance is used up.")

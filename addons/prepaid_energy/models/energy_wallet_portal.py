@@ -223,7 +223,7 @@ class EnergyWallet(models.Model):
                 SELECT commodity, uom_id, sum(quantity)::text, sum(amount_total)::text
                   FROM energy_usage
                  WHERE wallet_id = %s AND day = %s AND kind = 'energy'
-                 GROUP BY 1, 2 ORDER BY 4 DESC
+                 GROUP BY 1, 2 ORDER BY sum(amount_total) DESC
                 """,
                 self.id,
                 today,

@@ -96,6 +96,8 @@ class TestNow(EnergyCase):
         self.point.action_switch_off()
         self.meter._take_relay("open", self.point.generation)
         self.assertEqual(self.cause(), "operator")
+        self.point.sudo().write({"switched_off": False, "shed": True})
+        self.assertEqual(self.cause(), "shed")
         self.point.sudo().write({"tripped": True, "tripped_at": fields.Datetime.now()})
         self.assertEqual(self.cause(), "tripped")
         self.point.sudo().write({"locked_out": True})
