@@ -37,10 +37,11 @@ class TestOwnWarnings(EnergyCase):
     def test_an_own_level_warns_once(self):
         self.mine._set_own_levels([Decimal(60)], [])
         before = len(self.told())
-        credit(self.wallet, "-45", "b")
+        self.ingest((0, "0"), (3500, "160"))  # 44 with the levy; no level changes
+        self.assertEqual(len(self.told()), before)
         self.env["energy.wallet"]._cron_policy()
         self.assertEqual(len(self.told()), before + 1)
-        self.assertIn("55.00", self.told()[-1][0])
+        self.assertIn("56.00", self.told()[-1][0])
         self.env["energy.wallet"]._cron_policy()
         self.assertEqual(len(self.told()), before + 1)
 
