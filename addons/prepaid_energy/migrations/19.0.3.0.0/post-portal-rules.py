@@ -4,6 +4,7 @@ MODELS = {
     "energy_wallet": "",
     "energy_wallet_entry": "wallet_id.",
     "energy_usage": "wallet_id.",
+    "energy_interval": "wallet_id.",
     "energy_service_point": "wallet_id.",
     "energy_usage_report": "wallet_id.",
 }
