@@ -37,11 +37,12 @@ class AccountPayment(models.Model):
         "Undoes the Top-up",
         readonly=True,
         copy=False,
-        help="A top-up is undone once.",
+        help="A top-up is undone once; a bank may take it back in parts.",
     )
 
     _energy_reversed_uniq = models.UniqueIndex(
-        "(energy_reversed_id) WHERE energy_reversed_id IS NOT NULL",
+        "(energy_reversed_id) WHERE energy_reversed_id IS NOT NULL "
+        "AND energy_chargeback IS NOT TRUE",
         "This top-up was undone already.",
     )
     _energy_transaction_uniq = models.UniqueIndex(

@@ -202,6 +202,38 @@ class TestAdvance(AdvanceCase):
         self.assertEqual(self.advances().mapped("amount_open"), [0, 60])
         self.assert_books(prepaid=60, vat=10, waiting=10)
 
+    def test_a_chargeback_credits_the_advance(self):
+        self.journal = self.env["account.journal"].create(
+            {"name": "Cards", "type": "bank", "code": "TCRD"}
+        )
+        self.topup(120)
+        payment = self.wallet.entry_ids.payment_id
+        self.refund("chargeback", payment_id=payment.id, amount=90)
+        self.assertEqual(self.credit_note().amount_total, 90)
+        self.assertEqual(self.advances().amount_open, 30)
+        self.assert_books(prepaid=30, vat=5, waiting=5)
+
+    def test_money_for_a_closed_wallet_is_taxed_when_a_wallet_has_it(self):
+        closed = self.wallet.copy({"name": "Closed"})
+        closed._close()
+        payment = self.env["account.payment"].create(
+            {
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": self.tenant.id,
+                "amount": 120,
+                "journal_id": self.journal.id,
+                "energy_late_wallet_id": closed.id,
+            }
+        )
+        payment.action_post()
+        self.assert_books(prepaid=120, vat=0, waiting=0)
+        payment.energy_late_target_id = self.wallet
+        payment.action_energy_late_credit()
+        self.assertEqual(self.advances().amount_open, 120)
+        self.assert_books(prepaid=120, vat=20, waiting=20)
+        self.assertTrue(self.env["energy.proof"].create({}).proven)
+
     def test_a_top_up_undone_after_it_was_consumed(self):
         self.topup(36)
         payment = self.wallet.entry_ids.payment_id

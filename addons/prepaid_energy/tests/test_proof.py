@@ -128,7 +128,14 @@ class TestHistories(ProofCase):
             ]
         )
         swiss = self.tariff.copy({"name": "Francs", "currency_id": francs.id})
-        self.policy.write({"debt_percent": 30, "armed": False})
+        self.policy.write({"debt_percent": 30, "topup_fee": 0.5, "armed": False})
+        self.journal = self.env["account.journal"].create(
+            {
+                "name": "Cards",
+                "type": "bank",
+                "code": "TCRD",
+            }  # cash is not charged back
+        )
         self.loss = self.env["account.account"].search(
             [("account_type", "=", "expense"), ("company_ids", "in", self.company.id)],
             limit=1,
@@ -189,9 +196,10 @@ class TestHistories(ProofCase):
             [
                 self._top_up, self._read, self._late, self._refund, self._undo,
                 self._transfer, self._fee, self._defer, self._write_off, self._settle,
-                self._bill, self._lock,
+                self._bill, self._lock, self._charge_back, self._wrong_wallet,
+                self._accrue,
             ],
-            [20, 40, 8, 5, 4, 5, 5, 4, 3, 10, 4, 2],
+            [20, 40, 8, 5, 4, 5, 5, 4, 3, 10, 4, 2, 4, 3, 2],
         )[0]  # fmt: skip
         wallet = self.random.choice(self.wallets)
         try:
@@ -248,12 +256,44 @@ class TestHistories(ProofCase):
     def _refund(self, wallet):
         wallet._refund(self._amount(30), self.journal, "Random")
 
-    def _undo(self, wallet):
+    def _one_topup(self, wallet):
         payments = wallet.entry_ids.payment_id.filtered(
             lambda payment: payment.payment_type == "inbound"
         )
-        payment = self.random.choice(payments) if payments else payments
-        self._operate(wallet, "reverse", payment_id=payment.id)
+        return self.random.choice(payments) if payments else payments
+
+    def _undo(self, wallet):
+        self._operate(
+            wallet,
+            "reverse",
+            payment_id=self._one_topup(wallet).id,
+            fee_back=self.random.random() < 0.5,
+        )
+
+    def _charge_back(self, wallet):
+        payment = self._one_topup(wallet)
+        share = Decimal(self.random.randrange(50, 101)) / 100
+        self._operate(
+            wallet,
+            "chargeback",
+            payment_id=payment.id,
+            amount=round(float(Decimal(repr(payment.amount)) * share), 2),
+            bank_fee=float(self._amount(5)),
+        )
+
+    def _wrong_wallet(self, wallet):
+        self._operate(
+            wallet,
+            "wrong_wallet",
+            payment_id=self._one_topup(wallet).id,
+            other_wallet_id=self.random.choice(self.wallets).id,
+        )
+
+    def _accrue(self, _wallet):
+        """Also with the wallets in francs at another rate, for a day."""
+        day = self.clock.date() - timedelta(days=1)
+        accrual = self.env["energy.accrual"].create({"date": day, "revalue": True})
+        accrual.action_post()
 
     def _transfer(self, wallet):
         other = self.random.choice(self.wallets)

@@ -209,6 +209,11 @@ class TestWalletOperations(EnergyCase):
             self.operate("chargeback", payment_id=payment.id, amount=40.01)
         self.operate("chargeback", payment_id=payment.id, amount=25)
         self.assert_books(own="65")
+        self.operate("chargeback", payment_id=payment.id, amount=5)
+        self.operate("reverse", payment_id=payment.id)
+        self.assert_books(own="50")
+        with self.assertRaisesRegex(UserError, "undone already"):
+            self.operate("chargeback", payment_id=payment.id, amount=1)
 
     def test_cash_is_not_charged_back(self):
         payment = self.wallet.entry_ids.payment_id
