@@ -20,6 +20,7 @@ class EnergyQuota(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "month desc, line_id"
     _rec_name = "line_id"
+    _mail_post_access = "read"  # heads and managers of lines only look, and comment
     _check_company_auto = True
 
     line_id = fields.Many2one(

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 from odoo import fields
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
 
 from .common import add_point
 from .line_case import MONTH, LineCase
@@ -197,6 +198,44 @@ class TestForecast(LineCase):
         quota._watch()
         self.assertEqual(quota.used, 15 * 6 + 16)
         self.assertAlmostEqual(quota.forecast - quota.used, 14.5 * 6 + 14 + 50, 3)
+
+    def hour(self, point, at, energy, covered=3600):
+        """An hour of the roll-up; the site's clock is UTC here."""
+        row = {
+            "service_point_id": point.id,
+            "site_id": point.site_id.id,
+            "company_id": point.company_id.id,
+            "tariff_id": point.tariff_id.id,
+            "currency_id": point.tariff_id.currency_id.id,
+            "commodity": "electricity",
+            "at": at,
+            "day": at.date(),
+            "hour": at.hour,
+            "weekday": at.weekday(),
+            "energy": Decimal(energy),
+            "covered": covered,
+            "amount": Decimal(energy) / 4,
+        }
+        self.env.cr.execute(
+            SQL(
+                "INSERT INTO energy_interval (%s) VALUES %s",
+                SQL(", ").join(map(SQL.identifier, row)),
+                tuple(row.values()),
+            )
+        )
+
+    def test_the_usual_hours_of_the_week_go_on(self):
+        """12 kWh from 18 to 24 h, nothing else: half a day is not half the energy."""
+        begin = fields.Datetime.to_datetime("2026-05-25 00:00:00")
+        for number in range(21 * 24):
+            at = begin + timedelta(hours=number)
+            self.hour(self.a1, at, 2 if at.hour >= 18 else 0)
+        quota = self.plan(self.line_a, 800)
+        money = self.plan(self.line_b, 800, unit="money")
+        self.share(self.line_b, self.a1, 50)
+        (quota | money)._watch()
+        self.assertAlmostEqual(quota.forecast, 15 * 12 / 2, 6)
+        self.assertAlmostEqual(money.forecast, 15 * 3 / 2, 6)
 
     def charge(self, kind, amount, day):
         values = {"kind": kind, "charge": kind, "amount": amount}
