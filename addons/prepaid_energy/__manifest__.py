@@ -95,6 +95,7 @@
         "demo/energy_demo_base.xml",
         "demo/energy_demo_park.xml",
         "demo/energy_demo_lines.xml",
+        "demo/energy_demo_requests.xml",
     ],
     "assets": {
         "web.assets_backend": [

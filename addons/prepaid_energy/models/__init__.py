@@ -51,6 +51,7 @@ from . import (
     energy_quota_request,
     energy_quota_transfer,
     energy_quota_fill,
+    energy_quota_extra,
     energy_quota_watch,
     energy_reading,
     energy_reading_review,

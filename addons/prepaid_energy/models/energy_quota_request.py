@@ -299,21 +299,25 @@ class EnergyQuotaRequest(models.Model):
     def _end(self):
         """Take back what is not used of an approved request.
 
-        What is left of the quota counts as not used: the extra is used up last.
+        What is left of the quota counts as not used: the extra is used up last. A month
+        that is over is closed first, so that nobody is warned of what is taken back.
         """
+        quota = self.quota_id
+        if quota.state != "closed" and quota.month < self.line_id._month():
+            quota._close()  # which ends this one as well
+            return
         self._lock("approved")
         if self.ended_on:
             return
-        left = max(self.quota_id._exact()["remaining"], Decimal(0))
+        quota._measure(forecast=False)
+        left = max(quota._exact()["remaining"], Decimal(0))
         unused = min(self._exact_amount(), left)
-        if unused and self.quota_id.state != "closed":
-            self.quota_id._withdraw(
+        if unused:
+            quota._withdraw(
                 unused,
                 f"request:{self.id}:end",
                 self.env._("%s has ended, this was not used", self.name),
             )
-        else:
-            unused = Decimal(0)
         self._write_decided(
             {"ended_on": self.line_id._today(), "taken_back": float(unused)}
         )
@@ -326,21 +330,3 @@ class EnergyQuotaRequest(models.Model):
                 amount=self._quantity(self.amount),
             )
         )
-
-
-class EnergyQuota(models.Model):
-    _inherit = "energy.quota"
-
-    def action_ask_more(self):
-        """Open a request for this quota, for what it will lack by the forecast."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Ask for More"),
-            "res_model": "energy.quota.request",
-            "view_mode": "form",
-            "context": {
-                "default_quota_id": self.id,
-                "default_amount": max(self.overrun, 0.0),
-            },
-        }

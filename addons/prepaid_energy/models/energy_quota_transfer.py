@@ -109,6 +109,7 @@ class EnergyQuotaTransfer(models.Model):
 
     def _check_unused(self):
         """Raise UserError where less is left than is to be moved."""
+        self.from_quota_id._measure(forecast=False)
         left = self.from_quota_id._exact()["remaining"]
         if self._exact_amount() > left:
             raise UserError(

@@ -2,7 +2,7 @@
 
 from odoo.tests import new_test_user
 
-from .common import EnergyCase
+from .common import EnergyCase, add_point
 
 
 class QuotaCase(EnergyCase):
@@ -30,6 +30,15 @@ class QuotaCase(EnergyCase):
         request = self.request(amount, **values)
         request.action_submit()
         return request
+
+    def use(self, line, quantity):
+        """Let a line have used so many kWh this month, in all."""
+        point = line.wallet_id.service_point_ids[:1]
+        if not point:
+            point, _meter = add_point(self, line.name, wallet_id=line.wallet_id.id)
+            self.ingest((0, "0", line.name))
+        self.used = getattr(self, "used", 0) + 60
+        self.ingest((self.used, str(quantity), line.name))
 
     def granted(self, quota=None):
         """What the database has, exactly."""

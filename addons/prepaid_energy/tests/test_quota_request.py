@@ -3,6 +3,7 @@ from decimal import Decimal
 
 from psycopg2 import IntegrityError
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import Form, freeze_time, tagged
@@ -264,13 +265,10 @@ class TestQuotaRequest(QuotaCase):
     def test_what_is_not_used_in_time_is_taken_back(self):
         today = self.line._today()
         for used, back in ((0, 100), (1030, 70), (1100, 0), (1200, 0)):
-            _line, quota = add_line(self, f"Line {used}", self.head)
+            line, quota = add_line(self, f"Line {used}", self.head)
             request = self.submitted(quota_id=quota.id, until=today)
             request.with_user(self.head).action_approve()
-            self.env.cr.execute(
-                "UPDATE energy_quota SET used = %s WHERE id = %s", (used, quota.id)
-            )
-            quota.invalidate_recordset()
+            self.use(line, used)
             request.sudo()._end()
             self.assertEqual(request.taken_back, back)
             self.assertEqual(self.granted(quota), 100 - back)
@@ -292,6 +290,22 @@ class TestQuotaRequest(QuotaCase):
         self.assertEqual(self.granted(), 0)
         with self.assertRaisesRegex(UserError, "expired already"):
             waiting.with_user(self.head).action_approve()
+
+    def test_nothing_of_it_is_carried_into_the_next_month(self):
+        month = self.quota.month
+        request = self.submitted()
+        request.with_user(self.head).action_approve()
+        self.use(self.line, 1030)
+        self.quota._watch()
+        self.quota.activity_ids.unlink()
+        with freeze_time(fields.Date.add(month, months=1, days=1)):
+            self.env["energy.quota.request"].sudo()._cron_expire()
+            self.assertEqual(self.quota.state, "closed")
+            self.assertEqual(request.taken_back, 70)
+            self.assertEqual(self.quota.remaining, 0)
+            self.assertFalse(self.quota.activity_ids, "no warning of what is over")
+            self.quota._close()
+        self.assertEqual(self.granted(), 30)
 
     def test_given_back_by_the_requester(self):
         request = self.submitted()

@@ -70,17 +70,11 @@ class TestQuotaTransfer(QuotaCase):
         self.assert_moved(0)
 
     def test_not_more_than_is_unused(self):
-        self.env.cr.execute(
-            "UPDATE energy_quota SET used = 900 WHERE id = %s", (self.quota.id,)
-        )
-        self.quota.invalidate_recordset()
+        self.use(self.line, 900)
         with self.assertRaisesRegex(UserError, "has 100.00 kWh left"):
             self.transfer(100.01)
         transfer = self.transfer(100)
-        self.env.cr.execute(
-            "UPDATE energy_quota SET used = 901 WHERE id = %s", (self.quota.id,)
-        )
-        self.quota.invalidate_recordset()
+        self.use(self.line, 901)
         transfer.with_user(self.head).action_approve()
         with self.assertRaisesRegex(UserError, "has 99.00 kWh left"):
             transfer.with_user(self.other_head)._decide(True)
