@@ -18,23 +18,27 @@ WITH RECURSIVE want AS MATERIALIZED (
       JOIN energy_service_point point ON point.id = installation.service_point_id
      GROUP BY point.id
 ), sub AS (
-    SELECT want.feeder_id, child.id, child.commodity
+    SELECT want.feeder_id, child.id, child.commodity, metered.since, metered.until
       FROM want
       JOIN energy_service_point feeder ON feeder.id = want.feeder_id
       JOIN energy_service_point child ON child.parent_id = feeder.id
        AND child.commodity = feeder.commodity
+      LEFT JOIN metered ON metered.id = child.id
      UNION ALL
-    SELECT sub.feeder_id, child.id, child.commodity
+    SELECT sub.feeder_id, child.id, child.commodity, metered.since, metered.until
       FROM sub
       JOIN energy_service_point child ON child.parent_id = sub.id
        AND child.commodity = sub.commodity
-     WHERE NOT EXISTS (SELECT FROM metered WHERE metered.id = sub.id)
+      LEFT JOIN metered ON metered.id = child.id
+     WHERE sub.since IS NULL
+), meter AS MATERIALIZED (
+    SELECT feeder_id, id, since, until FROM sub WHERE since IS NOT NULL
 ), part AS MATERIALIZED (
-    SELECT sub.feeder_id, hour.at, sum(hour.energy) AS energy,
+    SELECT want.feeder_id, hour.at, sum(hour.energy) AS energy,
            count(*) FILTER (WHERE hour.covered >= 3600) AS known
-      FROM sub
-      JOIN want USING (feeder_id)
-      JOIN energy_interval hour ON hour.service_point_id = sub.id
+      FROM want
+      JOIN meter USING (feeder_id)
+      JOIN energy_interval hour ON hour.service_point_id = meter.id
        AND hour.at >= want.since AND hour.at < want.until
      GROUP BY 1, 2
 ), hour AS (
@@ -46,10 +50,10 @@ WITH RECURSIVE want AS MATERIALIZED (
        AND feeder.at >= want.since AND feeder.at < want.until
        AND feeder.at + interval '1 hour' <= %(now)s
      CROSS JOIN LATERAL (
-        SELECT count(*) FROM sub JOIN metered USING (id)
-         WHERE sub.feeder_id = want.feeder_id
-           AND metered.since < feeder.at + interval '1 hour'
-           AND metered.until > feeder.at) due
+        SELECT count(*) FROM meter
+         WHERE meter.feeder_id = want.feeder_id
+           AND meter.since < feeder.at + interval '1 hour'
+           AND meter.until > feeder.at) due
       LEFT JOIN part ON part.feeder_id = want.feeder_id AND part.at = feeder.at
      WHERE due.count > 0
 ), balance AS MATERIALIZED (
