@@ -20,5 +20,6 @@
         "views/product_views.xml",
         "views/res_config_settings_views.xml",
     ],
+    "demo": ["demo/energy_mrp_demo.xml"],
     "auto_install": True,
 }

@@ -256,7 +256,7 @@ class EnergyBaseline(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id(name)
         return {
             **action,
-            "name": f"{self.name}: {action['name']}",
+            "display_name": f"{self.name}: {action['name']}",
             "domain": [("baseline_id", "=", self.id)],
             "context": {},
         }
