@@ -96,7 +96,7 @@ class EnergyApproval(http.Controller):
         if record is not None:
             # sudo: who decides by link may lack rights on quotas and departments
             record_sudo = record.sudo()
-            files = record_sudo.attachment_ids
+            files = record_sudo._own_files()
             files.generate_access_token()
             values.update(
                 record=record_sudo,

@@ -165,13 +165,23 @@ class EnergyQuotaDecision(models.AbstractModel):
             )
 
     def _adopt_attachments(self):
-        """Let whoever sees the record read the files that were put on its form."""
+        """Let whoever sees the record read the files that were put on its form.
+
+        :raise AccessError: one of them is not the requester's to read.
+        """
         for record in self:
+            record.attachment_ids.check_access("read")
             # sudo: files of one's own that hang on nothing yet
             loose = record.attachment_ids.sudo().filtered(
                 lambda file: not file.res_id and file.create_uid == self.env.user
             )
             loose.write({"res_model": self._name, "res_id": record.id})
+
+    def _own_files(self):
+        """The files that belong to it, for whoever may see it."""
+        return self.attachment_ids.filtered(
+            lambda file: (file.res_model, file.res_id) == (self._name, self.id)
+        )
 
     def _write_decided(self, values):
         """Write what the flow decides."""

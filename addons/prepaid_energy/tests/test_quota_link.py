@@ -3,6 +3,8 @@ from datetime import timedelta
 from lxml import html
 
 from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.fields import Command
 from odoo.tests import HttpCase, freeze_time, tagged
 
 from .common import set_up_park
@@ -100,6 +102,31 @@ class TestQuotaLink(HttpCase):
             self.assertNotIn("A late order", answer.text, link)
         answer = self.press(wrong)
         self.assertEqual(self.request.state, "submitted", "he is no decider")
+
+    def test_files(self):
+        def file(user, name):
+            return (
+                self.env["ir.attachment"]
+                .with_user(user)
+                .create({"name": name, "raw": b"drawing"})
+            )
+
+        with self.assertRaises(AccessError):
+            self.request_of(
+                attachment_ids=[Command.link(file(self.stranger, "secret.txt").id)]
+            )
+        request = self.request_of(
+            attachment_ids=[Command.link(file(self.asker, "drawing.txt").id)]
+        )
+        request.action_submit()
+        self.assertEqual(
+            request.with_user(self.head).attachment_ids.raw, b"drawing", "logged in"
+        )
+        foreign = file(self.stranger, "secret.txt")
+        request.sudo().attachment_ids += foreign.sudo()
+        page = html.fromstring(self.url_open(request.sudo()._link(self.head)).text)
+        [link] = page.xpath("//a[contains(@href, '/web/content/')]/@href")
+        self.assertEqual(self.url_open(link).content, b"drawing", "by link")
 
     def test_it_gets_too_old(self):
         with freeze_time(fields.Datetime.now() + timedelta(days=8)):
