@@ -26,6 +26,7 @@ from . import (
     energy_command,
     energy_degree_day,
     energy_event,
+    energy_forecast,
     energy_gateway,
     energy_gateway_configuration,
     energy_line,

@@ -1,11 +1,13 @@
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, float_round
 
+from .. import forecast
 from ..exchange.numbers import exact
+from ..rating.clock import zone
 from . import supply
 
 USE_DAYS = 7  # over which the daily use is averaged
@@ -20,8 +22,9 @@ class EnergyWallet(models.Model):
     days_left = fields.Float(
         compute="_compute_days_left",
         digits=(16, 1),
-        help="Until the cut-off threshold, at the use of the last seven days. Empty "
-        "where nothing was used.",
+        help="Until the cut-off threshold: by the usual week of this wallet, or at the "
+        "use of the last seven days where that is the better guess. Empty where "
+        "nothing was used.",
     )
     warned = fields.Json(
         readonly=True,
@@ -43,13 +46,18 @@ class EnergyWallet(models.Model):
     def _days(self):
         """Days until the cut-off threshold: dict wallet id -> float, where used."""
         uses, balances = self._daily_use(), self._exact_balances()
-        return {
-            wallet.id: max(
-                float((balances[wallet.id] - wallet._cutoff()) / uses[wallet.id]), 0.0
-            )
-            for wallet in self
-            if wallet.id in uses
-        }
+        profiles = self.env["energy.forecast"]._profiles(self)
+        result = {}
+        for wallet in self:
+            left = balances[wallet.id] - wallet._cutoff()
+            days = None
+            if wallet.id in profiles:
+                days = _days_by_profile(float(left), *profiles[wallet.id])
+            if days is None and wallet.id in uses:
+                days = max(float(left / uses[wallet.id]), 0.0)
+            if days is not None:
+                result[wallet.id] = days
+        return result
 
     def _daily_use(self):
         """What each wallet pays a day, over the last seven days or since its first.
@@ -357,3 +365,11 @@ class EnergyWallet(models.Model):
         if self.level == supply.CUT and balance > self._cutoff():
             self._change_level(supply.LOW, balance)
         self._apply_policy()
+
+
+def _days_by_profile(left, profile, tz):
+    """How long ``left`` lasts from now on, by the clock ``tz``."""
+    now = fields.Datetime.now().replace(tzinfo=UTC).astimezone(zone(tz or "UTC"))
+    slot = now.weekday() * 24 + now.hour
+    into = (now.minute * 60 + now.second) / 3600
+    return forecast.days_until(left, profile, slot, into)
