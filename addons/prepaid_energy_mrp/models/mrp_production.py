@@ -1,10 +1,13 @@
 from decimal import Decimal
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL, float_repr
+
+from odoo.addons.prepaid_energy.models.protected import refuse, without_defaults
 
 LEARNED_FROM = 20  # orders …
 LEARNED_LEAST = 3  # … and at least so many
+VALUED = {"energy_extra_unit", "energy_valued", "energy_taken"}
 WELL_MEASURED = 90  # per cent of their hours
 USUAL = """
 SELECT production.id, percentile_cont(0.5) WITHIN GROUP (ORDER BY earlier.energy_unit)
@@ -75,6 +78,7 @@ class MrpProduction(models.Model):
         copy=False,
         help="What became part of the value of what was made, when that was posted.",
     )
+    energy_taken = fields.Boolean("Energy Is in Valuation", readonly=True, copy=False)
     energy_unvalued = fields.Monetary(
         "Energy Cost After Valuation",
         compute="_compute_energy_kwh",
@@ -95,8 +99,8 @@ class MrpProduction(models.Model):
             order.energy_unit = report.energy_unit
             order.energy_cost_unit = report.amount_unit
             order.energy_measured = report.measured_percent
-            valued = order.energy_valued
-            order.energy_unvalued = report.amount - valued if valued else 0
+            late = report.amount - order.energy_valued
+            order.energy_unvalued = late if order.energy_taken else 0
 
     def _compute_energy_usual(self):
         self.env.flush_all()
@@ -119,6 +123,22 @@ class MrpProduction(models.Model):
                 if median and order.energy_unit
                 else 0
             )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """What of the energy is valued follows from the posting."""
+        for vals in vals_list:
+            self._refuse_valued(vals)
+        clean = without_defaults(self, VALUED)
+        return super(MrpProduction, clean).create(vals_list)
+
+    def write(self, vals):
+        """What of the energy is valued follows from the posting."""
+        self._refuse_valued(vals)
+        return super().write(vals)
+
+    def _refuse_valued(self, vals):
+        refuse(self, vals, VALUED, self.env._("%s: the posting decides it."))
 
     def action_view_energy(self):
         """Open the energy of this order, by day and work order."""
@@ -163,9 +183,11 @@ class MrpProduction(models.Model):
         quantity = move.product_uom._compute_quantity(move.quantity, product.uom_id)
         unit = round(cost / _exact(quantity), 6)
         typed = _exact(self.extra_cost) - _exact(self.energy_extra_unit)
-        self.write(
+        # sudo: see VALUED; whoever finishes the order stays the author
+        self.sudo().write(
             {
                 "extra_cost": float(typed + unit),
+                "energy_taken": True,
                 "energy_extra_unit": float(unit),
                 "energy_valued": float(_exact(self.energy_valued) + cost),
             }

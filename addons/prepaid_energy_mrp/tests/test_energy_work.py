@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import freeze_time, new_test_user, tagged
 from odoo.tools import SQL
@@ -209,6 +209,26 @@ class TestEnergyWork(WorkCase):
         self.assertAlmostEqual(self.value(order), 0.55)
         self.assertEqual((order.energy_cost, order.energy_valued), (13.75, 2.75))
         self.assertEqual(order.energy_unvalued, 11)
+
+    def test_what_comes_only_after_the_posting_is_shown(self):
+        self.company.energy_cost_in_extra = True
+        order = self.make(90, 195)
+        self.assertEqual((order.energy_valued, order.energy_unvalued), (0, 0))
+        self.feed(10, 20, 30, 40)
+        self.allocate()
+        order.invalidate_recordset()
+        self.assertEqual((order.energy_valued, order.energy_unvalued), (0, 13.75))
+
+    def test_nobody_types_what_is_valued(self):
+        worker = new_test_user(self.env, "worker", groups="mrp.group_mrp_manager")
+        order = self.order().with_user(worker)
+        with self.assertRaisesRegex(UserError, "the posting decides it"):
+            order.write({"energy_valued": 0})
+        clean = self.env["mrp.production"].with_user(worker)
+        order = clean.with_context(default_energy_valued=5).create(
+            {"product_id": self.profile.id, "bom_id": self.bom.id}
+        )
+        self.assertEqual(order.energy_valued, 0)
 
     def test_a_backorder_does_not_take_the_energy_along(self):
         self.company.energy_cost_in_extra = True
