@@ -1,7 +1,7 @@
 {
     "name": "Prepaid Energy",
     "summary": "Pay first, use later: meters, tariffs, wallets and safe cut-off",
-    "version": "19.0.3.0.0",
+    "version": "19.0.4.0.0",
     "category": "Services/Energy",
     "license": "LGPL-3",
     "author": "Prepaid Energy contributors, Odoo Community Association (OCA)",
