@@ -193,7 +193,9 @@ def test_two_drivers_and_their_noise():
         rows.append((Decimal(1), output, cold))
         ys.append(1000 + 3 * output + 40 * cold + rng.randint(-30, 30))
     fit = enpi.regress(ys, rows)
-    for value, true, error in zip(fit.coefficients, (1000, 3, 40), fit.errors, strict=True):
+    for value, true, error in zip(
+        fit.coefficients, (1000, 3, 40), fit.errors, strict=True
+    ):
         assert abs(float(value) - true) < 4 * error
     assert fit.r2 > 0.99
     assert list(fit.problems()) == []
@@ -246,9 +248,8 @@ def test_the_standard_library_agrees(points):
 
 
 def test_degree_days():
-    assert enpi.degree_days(Decimal("3.5"), Decimal(15), heating=True) == Decimal(
-        "11.5"
-    )
+    cold, warm, base = Decimal("3.5"), Decimal(25), Decimal(15)
+    assert enpi.degree_days(cold, base, heating=True) == Decimal("11.5")
     assert enpi.degree_days(warm, base, heating=True) == 0
     assert enpi.degree_days(warm, Decimal(18), heating=False) == 7
 
