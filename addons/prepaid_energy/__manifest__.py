@@ -90,6 +90,7 @@
         "views/energy_loss_templates.xml",
         "views/energy_loss_views.xml",
         "reports/energy_leak_report_views.xml",
+        "views/energy_board_views.xml",
     ],
     "demo": [
         "demo/energy_demo_base.xml",
@@ -103,6 +104,9 @@
         ],
         "web.assets_frontend": [
             "prepaid_energy/static/src/portal/*",
+        ],
+        "web.assets_tests": [
+            "prepaid_energy/static/tests/tours/*",
         ],
     },
     "application": True,

@@ -75,6 +75,7 @@ class Batch:
         self._alarm_held()
         self.store.telemetry(self._newest_telemetry())
         self._take_events()
+        self.gateway.site_id._tell_board()
         return self._answer(moved)
 
     def _answer(self, moved):

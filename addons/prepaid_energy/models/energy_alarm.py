@@ -28,11 +28,15 @@ class EnergyAlarm(models.AbstractModel):
                     note=Markup("<p>%s</p>") % (note or ""),
                     user_id=record.site_id.user_id.id,
                 )
+                record.site_id._tell_board()
 
     def _all_clear(self, kinds, note):
         """Mark alarms as done whose cause is gone, with a note in the chatter."""
         for record in self._as_root():
-            record._alarms(*kinds).action_feedback(feedback=note)
+            alarms = record._alarms(*kinds)
+            if alarms:
+                alarms.action_feedback(feedback=note)
+                record.site_id._tell_board()
 
     def _alarms(self, *kinds):
         """The open alarms of these kinds."""

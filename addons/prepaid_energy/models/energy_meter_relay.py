@@ -52,6 +52,8 @@ class EnergyMeter(models.Model):
         if changed:
             values["relay_state"] = relay
         self.write(values)
+        if changed:
+            self.service_point_id.site_id._tell_board()
         commands = self.env["energy.command"].search(
             [
                 ("meter_id", "=", self.id),

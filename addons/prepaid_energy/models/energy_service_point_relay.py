@@ -316,6 +316,7 @@ class EnergyServicePoint(models.Model):
     # ------------------------------------------------------------- commands
 
     def _command(self, wanted, cause=""):
+        self.sudo().site_id._tell_board()  # sudo: an electrician may read no sites
         if "generation" in wanted:
             self._command_relay(cause)
         if "limit_generation" in wanted:

@@ -50,18 +50,13 @@ class EnergyServicePoint(models.Model):
             point.supply_state = point._supply_state()
 
     def _supply_state(self):
-        if self.locked_out:
-            return "locked"
-        if self.tripped:
-            return "tripped"
-        if not self.meter_id.has_relay:
-            return "none"
-        relay = self.meter_id.relay_state
-        if relay == "unknown":
-            return "unknown"
-        if relay != self.desired_state:
-            return "moving"
-        return "on" if relay == "closed" else "off"
+        return supply.supply_state(
+            locked_out=self.locked_out,
+            tripped=self.tripped,
+            has_relay=self.meter_id.has_relay,
+            relay=self.meter_id.relay_state,
+            desired=self.desired_state,
+        )
 
     def _compute_command_count(self):
         groups = self.env["energy.command"]._read_group(

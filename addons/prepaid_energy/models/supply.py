@@ -75,6 +75,27 @@ def desired_state(
     return HOLD if tripped else CLOSED
 
 
+def supply_state(*, locked_out, tripped, has_relay, relay, desired):
+    """The state of supply in one word, from what is wanted and what the meter says.
+
+    :param str relay: closed, open or unknown, as it was read back.
+    :param str desired: see :func:`desired_state`.
+    :return: ``locked``, ``tripped``, ``none`` (no relay), ``unknown``, ``moving``,
+        ``on`` or ``off``.
+    """
+    if locked_out:
+        return "locked"
+    if tripped:
+        return "tripped"
+    if not has_relay:
+        return "none"
+    if relay not in (CLOSED, OPEN):
+        return "unknown"
+    if relay != desired:
+        return "moving"
+    return "on" if relay == CLOSED else "off"
+
+
 def wanted_limit(*, kept_on, own, low, low_limit):
     """The load limit that software wants the meter of a service point to have.
 

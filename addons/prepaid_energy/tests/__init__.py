@@ -8,6 +8,8 @@ from . import (
     test_billing,
     test_billing_companies,
     test_billing_run,
+    test_board,
+    test_board_browser,
     test_charges,
     test_command,
     test_gateway_configuration,
