@@ -10,7 +10,7 @@ from odoo.addons.prepaid_energy.models.clock import day_begin
 from odoo.addons.prepaid_energy.models.patience import patiently
 
 HORIZON = timedelta(days=92)  # how far back a change is seen
-BATCH = 50  # days of lines in a transaction
+BATCH = 200  # days of lines in a transaction
 
 # What the days of lines are made of, as one number a day; where it differs from that
 # of the rows that are there, they have to be made again. It does not matter who has
@@ -18,7 +18,7 @@ BATCH = 50  # days of lines in a transaction
 DUE = """
 WITH center AS MATERIALIZED (
     SELECT energy_line_id AS line_id, id, energy_weight FROM mrp_workcenter
-     WHERE energy_line_id IS NOT NULL
+     WHERE energy_line_id IS NOT NULL AND %(center)s
 ), setting AS (
     SELECT line_id, sum(hashtextextended(concat_ws(':', id, energy_weight), 0)) AS sum
       FROM center GROUP BY 1
@@ -62,6 +62,8 @@ WITH center AS MATERIALIZED (
 SELECT line_id, day, made.digest
   FROM made FULL JOIN energy_work_day stored USING (line_id, day)
  WHERE day > (%(since)s)::date AND made.digest IS DISTINCT FROM stored.digest
+   AND %(line)s
+ ORDER BY 2, 1
 """
 HOURS = """
 WITH part AS (%(parts)s)
@@ -222,10 +224,14 @@ class EnergyWork(models.Model):
         """(line id, day, digest or None) of what has to be made again."""
         self.env.flush_all()
         now = fields.Datetime.now()
-        query = SQL(DUE, since=now - HORIZON, now=now)
+        only = [SQL("true")] * 2
         if lines is not None:
-            query = SQL("%s AND line_id = ANY(%s)", query, lines.ids)
-        return self.env.execute_query(SQL("%s ORDER BY 2, 1", query))
+            names = ("energy_line_id", "line_id")
+            only = [SQL("%s = ANY(%s)", SQL(name), lines.ids) for name in names]
+        since = now - HORIZON
+        return self.env.execute_query(
+            SQL(DUE, since=since, now=now, center=only[0], line=only[1])
+        )
 
     def _replace(self, line, day, digest):
         """Make the rows of a day anew."""
