@@ -51,12 +51,14 @@ def load_history(env, point_ids, low, high=None):
         Decimal), …] that rises, and its first reading only opens it.
     """
     env.flush_all()
-    readings = defaultdict(list)
+    readings, begun_anew = defaultdict(list), set()
     found = env.execute_query(
         SQL(READINGS, low=low, high=high or "infinity", points=list(point_ids))
     )
     for installation_id, at, register, reset in found:
         if reset or not readings[installation_id]:
+            if reset and not readings[installation_id]:
+                begun_anew.add(installation_id)  # not a rollover of the opening
             readings[installation_id].append([])
         readings[installation_id][-1].append((at, Decimal(register)))
     runs = defaultdict(list)
@@ -64,7 +66,12 @@ def load_history(env, point_ids, low, high=None):
         SQL(INSTALLATIONS, list(point_ids))
     ):
         found = readings[installation_id]
-        if opening is not None and found and begin < found[0][0][0]:
+        if (
+            opening is not None
+            and found
+            and installation_id not in begun_anew
+            and begin < found[0][0][0]
+        ):
             found[0].insert(0, (begin, Decimal(opening)))
         for run in found:
             if len(run) > 1:

@@ -91,6 +91,23 @@ class TestReview(EnergyCase):
         self.ingest((5 * HOUR, "10"))
         self.assertEqual(self.exact_balance(), 100 - 17 * PRICE)
 
+    def test_a_first_reading_below_the_opening_register_begins_anew(self):
+        self.meter.installation_ids.write(
+            {
+                "date_from": (self.begin - timedelta(hours=1)).replace(tzinfo=None),
+                "opening_register": 5000,
+                "opening_counts": True,
+            }
+        )
+        self.ingest((0, "3"))
+        review = self.pending()
+        review.note = "The display counts from zero; 5000 was of the old one"
+        review.action_accept()
+        self.run_tasks()
+        self.assertEqual(self.exact_balance(), 100, "5000 to 3 is no rollover")
+        self.ingest((HOUR, "7"))
+        self.assertEqual(self.exact_balance(), 100 - 4 * PRICE)
+
     def test_another_value_for_a_stored_moment(self):
         self.ingest((0, "0"), (HOUR, "10"), (2 * HOUR, "20"))
         self.ingest((HOUR, "12"))
