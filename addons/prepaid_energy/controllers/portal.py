@@ -57,6 +57,9 @@ class PortalEnergy(PortalAccount):
         wallet_sudo = self._energy_wallet(wallet_id)
         if wallet_sudo is None:
             return request.redirect("/my/energy")
+        request.env["energy.notice"].sudo()._seen(  # sudo: tenants read no notices
+            wallet_sudo, request.env.user.partner_id
+        )
         values = self._energy_wallet_values(wallet_sudo, page, **kwargs)
         return request.render("prepaid_energy.portal_energy_wallet", values)
 

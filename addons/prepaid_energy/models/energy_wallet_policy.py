@@ -132,20 +132,7 @@ class EnergyWallet(models.Model):
         spoken = self._in_words_of_tenant()
         body = spoken._level_message(before, level, spoken._format(balance))
         if body:
-            spoken._tell(body, "supply")
-
-    def _tell(self, body, kind):
-        """Tell those who want to hear it, and whoever follows the wallet.
-
-        :param str kind: of news, see ``energy.wallet.preference``.
-        """
-        self.message_post(
-            body=body,
-            message_type="notification",
-            subtype_xmlid="mail.mt_comment",
-            author_id=self.env.ref("base.partner_root").id,
-            partner_ids=self._listeners(kind).ids,
-        )
+            spoken._tell(body, "supply", level_before=before)
 
     def _is_cut(self, now=None):
         """Whether the wallet's relays are to be open now."""
@@ -183,7 +170,7 @@ class EnergyWallet(models.Model):
             spoken = wallet._in_words_of_tenant()
             balance = spoken._format(wallet.balance)
             message = spoken._level_message(supply.CUT, supply.CUT, balance)
-            spoken._tell(message, "supply")
+            spoken._tell(message, "supply", level_before=supply.CUT)
 
     def _wait_for_hours(self, grace=False):
         """Let cut-offs that are about to be made anew wait for cut-off hours again.
@@ -303,7 +290,7 @@ class EnergyWallet(models.Model):
             fresh = now is not None and (given is None or now < given)
             if fresh and wallet.level != supply.CUT:
                 spoken = wallet._in_words_of_tenant()
-                spoken._tell(spoken._warning(basis, value), "warning")
+                spoken._tell(spoken._warning(basis, value), "warning", basis=basis)
 
     def _warning(self, basis, value):
         """What the tenant reads."""
