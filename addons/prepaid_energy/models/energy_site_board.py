@@ -99,14 +99,16 @@ class EnergySite(models.Model):
         }
 
     @api.readonly
-    def board_changes(self, since):
+    def board_changes(self, since, known=None):
         """The rows that changed; never too few, now and then one that did not.
 
         :param str since: ``since`` of the last answer.
+        :param str known: ``known`` of the last answer.
         :return: dict: rows (also of points that were archived), count (of active
             points: another one means that some were deleted or are not seen any more),
-            alarms (all), stopped (the reason why nobody is cut off), now (epoch
-            seconds), since (for the next call).
+            alarms (all, or False where they are as before), stopped (the reason why
+            nobody is cut off), now (epoch seconds), since and known (for the next
+            call).
         :raise UserError: ``since`` is none.
         """
         self.ensure_one()
@@ -115,7 +117,10 @@ class EnergySite(models.Model):
             raise UserError(self.env._("since: %s is of no earlier answer.", since))
         points = self._board_points()
         changed = SQL(CHANGED, str(since))
-        return {"rows": self._board_rows(points, changed), **self._board_news(points)}
+        news = self._board_news(points)
+        if news["known"] == known:
+            news["alarms"] = False
+        return {"rows": self._board_rows(points, changed), **news}
 
     # ------------------------------------------------------------------------ its parts
 
@@ -154,9 +159,12 @@ class EnergySite(models.Model):
         [(since,)] = self.env.execute_query(
             SQL("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         )
+        alarms = self._board_alarms(points)
+        last = alarms[-1]["id"] if alarms else 0
         return {
             "count": len(points.filtered("active")),
-            "alarms": self._board_alarms(points),
+            "alarms": alarms,
+            "known": f"{len(alarms)}:{last}",  # another one comes, or one goes
             "stopped": reason or False,
             "now": int(time()),
             "since": str(since % XIDS),

@@ -91,6 +91,24 @@ class TestBoard(RelayCase):
         self.gateway._all_clear(["alarm_gateway"], "back")
         self.assertEqual(len(self.snapshot()["alarms"]), 1)
 
+    def test_alarms_are_sent_again_where_one_came_or_went(self):
+        site = self.site.with_user(self.looker)
+
+        def news(known):
+            answer = site.board_changes("3", known)
+            return answer["alarms"], answer["known"]
+
+        before = self.snapshot()
+        self.assertEqual(news(before["known"]), (False, before["known"]))
+        self.point._alarm("alarm_relay", "does not follow")
+        alarms, known = news(before["known"])
+        self.assertEqual([alarm["text"] for alarm in alarms], ["does not follow"])
+        self.assertFalse(news(known)[0])
+        self.point._all_clear(["alarm_relay"], "follows")
+        self.point._alarm("alarm_limit", "another")
+        self.assertEqual([alarm["text"] for alarm in news(known)[0]], ["another"])
+        self.assertEqual(len(news(None)[0]), 1)
+
     def test_losses_of_today_and_yesterday(self):
         today = fields.Datetime.now().replace(minute=0, second=0, microsecond=0)
         for days, loss in ((0, 2), (1, 3), (2, 50)):

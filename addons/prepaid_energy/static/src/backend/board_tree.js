@@ -74,7 +74,7 @@ export class BoardTree {
         if (moved) {
             this.grow();
         }
-        this.alarms = alarms;
+        this.alarms = alarms || this.alarms;
         return this.nodes.size === count;
     }
 
@@ -158,7 +158,7 @@ export class BoardTree {
         }
         const unknown = [node, ...parts].filter((part) => part.measured === null);
         if (unknown.length) {
-            return {unknown: unknown.length};
+            return {unknown};
         }
         const kw = node.measured - this.sum(parts);
         const percent = node.measured ? (100 * kw) / node.measured : 0;

@@ -7,15 +7,16 @@ import {formatCurrency} from "@web/core/currency";
 import {formatFloat} from "@web/core/utils/numbers";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
-import {useBus, useService} from "@web/core/utils/hooks";
+import {useService} from "@web/core/utils/hooks";
 import {useVirtualGrid} from "@web/core/virtual_grid_hook";
 
 const {DateTime} = luxon;
-const ROW = 44; // pixels, as in the style sheet
+const ROW = 40; // pixels, as in the style sheet
 const PAUSE = 2000; // between two fetches, at least
 const TRAIL = 2500; // the server tells once in two seconds: look once more after that
 const POLL = 15000; // what no message tells, and where no message comes through
 const RELOAD = 300000; // losses by the hour, and whatever was missed
+const MOST_ALARMS = 50; // in the list
 const SITE = "prepaid_energy.board_site";
 
 const STATES = {
@@ -32,6 +33,8 @@ const LEVELS = {
     normal: {icon: "fa-check text-success", text: _t("Enough")},
     low: {icon: "fa-exclamation-triangle text-warning", text: _t("Low")},
     cut: {icon: "fa-ban text-danger", text: _t("Used up")},
+    // a policy may let a balance be below zero and find nothing wrong with it
+    debt: {icon: "fa-minus-circle text-warning", text: _t("Below zero")},
 };
 const FILTER_TEXTS = {
     alarm: _t("Alarms"),
@@ -64,7 +67,6 @@ export class LiveBoard extends Component {
         this.bus.subscribe("energy_board/changed", this.told);
         this.onSeen = () => document.hidden || this.plan(0);
         document.addEventListener("visibilitychange", this.onSeen);
-        useBus(this.env.bus, "ACTION_MANAGER:UI-UPDATED", () => this.plan(0));
         onWillStart(() => this.start());
         onWillUnmount(() => {
             clearTimeout(this.timer);
@@ -129,6 +131,7 @@ export class LiveBoard extends Component {
         const changes = await this.orm.silent.call("energy.site", "board_changes", [
             [site],
             this.since,
+            this.known,
         ]);
         if (site !== this.state.site) {
             return;
@@ -142,8 +145,9 @@ export class LiveBoard extends Component {
         }
     }
 
-    take({since, now, stopped}) {
+    take({since, known, now, stopped}) {
         this.since = since;
+        this.known = known;
         this.ahead = now - Date.now() / 1000; // the server's clock and ours
         this.noCutOffs = stopped;
         this.newest = DateTime.now();
@@ -153,6 +157,7 @@ export class LiveBoard extends Component {
     /** Work out and show what is known, which also grows old. */
     show() {
         this.tree.settle(Date.now() / 1000 + this.ahead);
+        this.alarms = this.alarmLines();
         this.layOut();
     }
 
@@ -274,8 +279,9 @@ export class LiveBoard extends Component {
         if (!node.wallet) {
             return null;
         }
-        const text = formatCurrency(node.balance, node.currency);
-        return {...LEVELS[node.level], amount: text};
+        const level = node.level === "normal" && node.balance < 0 ? "debt" : node.level;
+        const amount = formatCurrency(node.balance, node.currency);
+        return {...LEVELS[level], amount};
     }
 
     loss(node) {
@@ -284,10 +290,15 @@ export class LiveBoard extends Component {
             return null;
         }
         if (loss.unknown) {
-            return {
-                text: _t("unknown"),
-                title: _t("%s meters without a value", loss.unknown),
-            };
+            const names = loss.unknown.slice(0, 3).map((part) => part.name);
+            const more = loss.unknown.length - names.length;
+            const title = more
+                ? _t("No value of: %(names)s and %(more)s more", {
+                      names: names.join("; "),
+                      more,
+                  })
+                : _t("No value of: %s", names.join("; "));
+            return {text: _t("unknown"), title};
         }
         const text = `${this.kw(loss.kw)} kW · ${formatFloat(loss.percent, {digits: [0, 1]})} %`;
         return {text, high: loss.high, title: _t("Measured, less measured below, now")};
@@ -344,8 +355,18 @@ export class LiveBoard extends Component {
         return DateTime.fromSeconds(seconds - this.ahead).toRelative() || "";
     }
 
-    alarmPlace(alarm) {
-        return alarm.place || this.tree.nodes.get(alarm.point)?.name || "";
+    /** The newest alarms in words; more than one can take in are a number. */
+    alarmLines() {
+        return this.tree.alarms
+            .slice(-MOST_ALARMS)
+            .reverse()
+            .map(({id, point, text, place, at}) => ({
+                id,
+                text,
+                node: this.tree.nodes.get(point),
+                place: place || this.tree.nodes.get(point)?.name || "",
+                ago: this.ago(at),
+            }));
     }
 
     // ------------------------------------------------------------------------ the mouse
@@ -411,11 +432,7 @@ export class LiveBoard extends Component {
     }
 
     /** Show an alarm's point in the tree. */
-    onAlarm(alarm) {
-        const node = this.tree.nodes.get(alarm.point);
-        if (!node) {
-            return;
-        }
+    onAlarm({node}) {
         this.tree.reveal(node);
         this.select(node);
         this.layOut();
