@@ -14,6 +14,7 @@ from . import (
     energy_allocation,
     energy_allocation_line,
     energy_accrual_revaluation,
+    energy_accrual_debts,
     energy_baseline,
     energy_baseline_day,
     energy_baseline_driver,

@@ -27,12 +27,14 @@ class AccountMove(models.Model):
         self.statement_line_id._refuse_undoing_credit()
         self._refuse_undoing_supply()
         self._refuse_undoing_advance()
+        self._refuse_undoing_accrual()
         return super().button_draft()
 
     def button_cancel(self):
         """Refuse to cancel what a comparison with meters stands on."""
         self._refuse_undoing_supply()
         self._refuse_undoing_advance()
+        self._refuse_undoing_accrual()
         return super().button_cancel()
 
     def _reverse_moves(self, default_values_list=None, cancel=False):
@@ -73,6 +75,26 @@ class AccountMove(models.Model):
                     "%s is an advance invoice, or deducts one: refund the top-up or "
                     "correct the readings instead.",
                     found.move_id.name,
+                )
+            )
+
+    def _refuse_undoing_accrual(self):
+        """Raise UserError for an entry of an accrual: the two go together."""
+        # sudo: an accrual that this user may not see counts as well
+        found = (
+            self.env["energy.accrual"]
+            .sudo()
+            .search(
+                ["|", ("move_id", "in", self.ids), ("reversal_id", "in", self.ids)],
+                limit=1,
+            )
+        )
+        if found:
+            raise UserError(
+                self.env._(
+                    "This entry belongs to the energy accrual of %s, which is taken "
+                    "back on the next day.",
+                    found.date,
                 )
             )
 

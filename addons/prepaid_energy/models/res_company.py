@@ -53,6 +53,13 @@ class ResCompany(models.Model):
         help="What was consumed and not invoiced at a month's end.",
     )
 
+    energy_receivable_account_id = fields.Many2one(
+        "account.account",
+        string="Energy Debts Account",
+        domain="[('account_type', 'in', ('asset_receivable', 'asset_current'))]",
+        help="What tenants below zero owe, at a month's end.",
+    )
+
     energy_tax_point = fields.Selection(
         [
             ("consumption", "When it is consumed"),
@@ -104,6 +111,7 @@ class ResCompany(models.Model):
             "liability_current",
         ),
         "energy_accrual_account_id": ("Unbilled Energy", "120100", "asset_current"),
+        "energy_receivable_account_id": ("Energy Debts", "120300", "asset_receivable"),
         "energy_advance_vat_account_id": (
             "VAT on Advances",
             "120200",

@@ -30,6 +30,9 @@ class ResConfigSettings(models.TransientModel):
     energy_accrual_account_id = fields.Many2one(
         related="company_id.energy_accrual_account_id", readonly=False
     )
+    energy_receivable_account_id = fields.Many2one(
+        related="company_id.energy_receivable_account_id", readonly=False
+    )
     energy_tax_point = fields.Selection(
         related="company_id.energy_tax_point", readonly=False
     )

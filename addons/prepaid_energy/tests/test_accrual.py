@@ -35,7 +35,9 @@ class TestAccrual(BillingCase):
         self.assertTrue(self.env["energy.proof"].create({}).proven)
 
     def test_what_is_billed_is_not_accrued(self):
+        self.now("2026-05-01 06:00:00")
         self.topup(100)
+        self.now("2026-06-01 06:00:00")
         self.ingest((0, "0"), (86400 * 10, "120"))
         self.bill()
         with self.assertRaisesRegex(UserError, "is billed"):
@@ -139,3 +141,131 @@ class TestAccrual(BillingCase):
         )
         with self.assertRaisesRegex(UserError, "no exchange gain or loss account"):
             accrual.action_post()
+
+    # ------------------------------------------------------------------ below zero
+
+    def owe(self, paid=20):
+        """Paid 20 and invoiced 33 in May: 13 below zero."""
+        self.now("2026-05-11 06:00:00")
+        self.topup(paid)
+        self.ingest((0, "0"), (86400 * 10, "120"))
+        self.bill(until="2026-05-10", date="2026-05-11")
+        self.now("2026-06-01 06:00:00")
+
+    def prove(self, day):
+        return self.env["energy.proof"].create({"date": day})
+
+    def test_a_tenant_below_zero_is_a_receivable_for_a_day(self):
+        self.owe()
+        other = self.env["energy.wallet"].create(
+            {
+                "name": "Rich",
+                "partner_id": self.env["res.partner"].create({"name": "Rich"}).id,
+            }
+        )
+        self.now("2026-05-20 06:00:00")
+        self.topup(50, other)
+        self.now("2026-06-01 06:00:00")
+        self.assertEqual(self.balance("2026-05-31"), -37)
+        accrual = self.accrue()
+        self.assertEqual((accrual.debts, accrual.revenue), (13, 0))
+        self.assertEqual(self.balance("2026-05-31"), -50, "what is owed to others")
+        self.assertEqual(self.balance("2026-06-01"), -37, "taken back")
+        account = self.company.energy_receivable_account_id
+        self.assertEqual(account.account_type, "asset_receivable")
+        item = accrual.move_id.line_ids.filtered(lambda ln: ln.account_id == account)
+        self.assertEqual((item.balance, item.partner_id), (13, self.tenant))
+        moved = (accrual.move_id | accrual.reversal_id).line_ids
+        self.assertTrue(all(moved.mapped("reconciled")), "nothing stays open")
+
+    def test_the_proof_names_what_is_shown_as_a_receivable(self):
+        self.owe()
+        accrual = self.accrue()
+        proof = self.prove("2026-05-31")
+        self.assertTrue(proof.proven)
+        line = proof.line_ids
+        self.assertEqual(
+            (line.wallets, line.unbilled, line.debts, line.liability), (-13, 0, 13, 0)
+        )
+        self.assertEqual(proof.cause_ids.move_id, accrual.move_id)
+        self.assertEqual(proof.cause_ids.amount, 13)
+        self.assertIn(self.tenant.name, proof.cause_ids.text)
+        proof = self.prove("2026-06-01")
+        self.assertTrue(proof.proven)
+        self.assertEqual((proof.line_ids.debts, proof.line_ids.liability), (0, -13))
+        self.assertFalse(proof.cause_ids)
+
+    def test_debts_stay_where_the_accountant_unticks_it(self):
+        self.owe()
+        accrual = self.env["energy.accrual"].create(
+            {"date": "2026-05-31", "reclassify": False}
+        )
+        with self.assertRaisesRegex(UserError, "nothing to post"):
+            accrual.action_post()
+
+    def test_what_is_consumed_and_not_billed_is_no_debt_yet(self):
+        self.topup(20)
+        self.ingest((0, "0"), (86400 * 10, "120"))
+        self.assertEqual(self.exact_balance(), -13)
+        self.assertEqual(self.accrue().debts, 0)
+
+    def test_wallets_of_one_tenant_are_set_off(self):
+        self.owe()
+        second = self.env["energy.wallet"].create(
+            {"name": "Second", "partner_id": self.tenant.id}
+        )
+        self.now("2026-05-20 06:00:00")
+        self.topup(10, second)
+        self.now("2026-06-01 06:00:00")
+        self.assertEqual(self.accrue().debts, 3)
+
+    def test_a_debt_in_francs_is_shown_at_the_rate_of_the_month_end(self):
+        wallet = self.francs()
+        self.now("2026-05-20 06:00:00")
+        self.env["energy.wallet.operation"].create(
+            {
+                "wallet_id": wallet.id,
+                "operation": "refund",
+                "amount": 100,
+                "journal_id": self.journal.id,
+                "reason": "Gone",
+            }
+        ).action_confirm()
+        self.manual_debit(wallet, 25)
+        self.now("2026-06-01 06:00:00")
+        accrual = self.accrue()
+        self.assertEqual(accrual.debts, 10, "25 at 2.5")
+        account = self.company.energy_receivable_account_id
+        item = accrual.move_id.line_ids.filtered(lambda ln: ln.account_id == account)
+        self.assertEqual((item.amount_currency, item.balance), (25, 10))
+
+    def manual_debit(self, wallet, amount):
+        """An entry that takes from the prepayments of a wallet's tenant."""
+        books = self.env["energy.books"]
+        prepayments = books._prepayment_account(wallet)
+        bank = self.journal.default_account_id
+        books._post(
+            wallet,
+            "By hand",
+            [
+                books._line(wallet, prepayments, amount, "By hand"),
+                books._line(wallet, bank, -amount, "By hand"),
+            ],
+        )
+
+    def test_its_entries_stay_together(self):
+        self.owe()
+        accrual = self.accrue()
+        for move in (accrual.move_id, accrual.reversal_id):
+            for undo in (move.button_draft, move.button_cancel):
+                with self.assertRaisesRegex(UserError, "belongs to the energy accrual"):
+                    undo()
+
+    def test_reversed_once_more_by_hand_it_is_a_difference_with_a_cause(self):
+        self.owe()
+        accrual = self.accrue()
+        again = accrual.move_id._reverse_moves([{"date": "2026-06-01"}])
+        again.action_post()
+        proof = self.prove("2026-06-01")
+        self.assertEqual(proof.line_ids.difference, 13)
+        self.assertEqual(proof.cause_ids.move_id, again)

@@ -37,8 +37,9 @@ SELECT wallet.currency_id, partner.commercial_partner_id,
   ) billed ON true
  WHERE wallet.company_id = %(company)s AND wallet.kind IN %(kinds)s
 """
+# Entries of accruals are in a column of their own: they move nobody's money.
 BOOKS = """
-SELECT line.currency_id, partner.commercial_partner_id,
+SELECT line.currency_id, partner.commercial_partner_id, accrual.id IS NOT NULL,
        (-sum(line.amount_currency))::text
   FROM account_move_line line
   JOIN account_move move ON move.id = line.move_id
@@ -46,9 +47,11 @@ SELECT line.currency_id, partner.commercial_partner_id,
   LEFT JOIN energy_wallet wallet
          ON wallet.id = COALESCE(line.energy_wallet_id, payment.energy_wallet_id)
   LEFT JOIN res_partner partner ON partner.id = wallet.partner_id
+  LEFT JOIN energy_accrual accrual
+         ON line.move_id IN (accrual.move_id, accrual.reversal_id)
  WHERE line.account_id = %(account)s AND line.company_id = %(company)s
    AND move.state = 'posted' AND line.date <= %(date)s
- GROUP BY 1, 2
+ GROUP BY 1, 2, 3
 """
 
 # Money in and out of wallets, with the journal entry of its payment. A transfer
@@ -141,7 +144,7 @@ class EnergyProof(models.TransientModel):
         parameters = self._parameters()
         wallets, unbilled = defaultdict(Decimal), defaultdict(Decimal)
         books, strays = defaultdict(Decimal), defaultdict(Decimal)
-        expected = defaultdict(Decimal)
+        expected, debts = defaultdict(Decimal), defaultdict(Decimal)
         for currency, partner, *amounts in self.env.execute_query(
             SQL(WALLETS, **parameters)
         ):
@@ -149,19 +152,29 @@ class EnergyProof(models.TransientModel):
             wallets[currency] += money - other - used
             unbilled[currency] += other + used - billed
             expected[currency, partner] += money - billed
-        for currency, partner, text in self.env.execute_query(SQL(BOOKS, **parameters)):
+        for currency, partner, accrued, text in self.env.execute_query(
+            SQL(BOOKS, **parameters)
+        ):
             books[currency] += Decimal(text)
-            if partner is None:
+            if accrued:
+                debts[currency] += Decimal(text)
+            elif partner is None:
                 strays[currency] += Decimal(text)
             else:
                 expected[currency, partner] -= Decimal(text)
         lines = [
-            self._line(currency, wallets[currency], unbilled[currency], books[currency])
+            self._line(
+                currency,
+                wallets[currency],
+                unbilled[currency],
+                books[currency],
+                debts[currency],
+            )
             for currency in sorted(wallets.keys() | books.keys())
         ]
         return lines, [key for key, amount in expected.items() if amount], strays
 
-    def _line(self, currency_id, wallets, unbilled, liability):
+    def _line(self, currency_id, wallets, unbilled, liability, debts):
         """The values of a line; what is shown in cents adds up as well."""
         currency = self.env["res.currency"].browse(currency_id)
         shown = currency.round(float(wallets))
@@ -169,15 +182,16 @@ class EnergyProof(models.TransientModel):
             "currency_id": currency_id,
             "wallets": shown,
             "unbilled": float(wallets + unbilled) - shown,
+            "debts": debts,
             "liability": liability,
-            "difference": wallets + unbilled - liability,
+            "difference": wallets + unbilled + debts - liability,
         }
 
     # ------------------------------------------------------------------ the causes
 
     def _causes(self, partners, strays):
         """The documents behind each difference, as values of ``energy.proof.cause``."""
-        causes = []
+        causes = self._debt_causes()
         if any(strays.values()):
             causes += self._stray_causes()
         Wallet = self.env["energy.wallet"].with_context(active_test=False)
@@ -192,6 +206,39 @@ class EnergyProof(models.TransientModel):
             causes += self._wallet_causes(wallets)
         return causes
 
+    def _debt_causes(self):
+        """What is shown as a receivable at this date: a cause, and no difference."""
+        accruals = self.env["energy.accrual"].search(
+            [
+                ("company_id", "=", self.company_id.id),
+                ("date", "=", self.date),
+                ("state", "=", "posted"),
+            ]
+        )
+        account = self.company_id.energy_prepayment_account_id
+        lines = accruals.move_id.line_ids.filtered(
+            lambda line: line.account_id == account and line.amount_currency
+        )
+        return [
+            {
+                "currency_id": line.currency_id.id,
+                "move_id": line.move_id.id,
+                "amount": -line.amount_currency,
+                "text": self.env._(
+                    "%s is below zero: shown as a receivable until the next day.",
+                    line.partner_id.name,
+                ),
+            }
+            for line in lines
+        ]
+
+    def _accrual_moves(self):
+        """The entries of accruals: they move nobody's money."""
+        accruals = self.env["energy.accrual"].search(
+            [("company_id", "=", self.company_id.id), ("state", "=", "posted")]
+        )
+        return accruals.move_id | accruals.reversal_id
+
     def _stray_causes(self):
         """Journal items on the prepayments account that name no wallet."""
         lines = self.env["account.move.line"].search(
@@ -202,6 +249,7 @@ class EnergyProof(models.TransientModel):
                 ("date", "<=", self.date),
                 ("amount_currency", "!=", 0),  # a revaluation moves no wallet's money
                 ("energy_wallet_id", "=", False),
+                ("move_id", "not in", self._accrual_moves().ids),
                 "|",
                 ("payment_id", "=", False),
                 ("payment_id.energy_wallet_id", "=", False),
@@ -354,6 +402,11 @@ class EnergyProofLine(models.TransientModel):
     currency_id = fields.Many2one("res.currency", readonly=True)
     wallets = fields.Monetary(readonly=True)
     unbilled = fields.Monetary("Not Invoiced", readonly=True)
+    debts = fields.Monetary(
+        "Shown as Receivable",
+        readonly=True,
+        help="What tenants below zero owe, moved off the account for a month's end.",
+    )
     liability = fields.Monetary("Account", readonly=True)
     difference = fields.Monetary(readonly=True)
 
