@@ -55,6 +55,7 @@ from . import (
     energy_quota_grant,
     energy_quota_request,
     energy_quota_transfer,
+    energy_quota_wait,
     energy_quota_fill,
     energy_quota_extra,
     energy_quota_watch,

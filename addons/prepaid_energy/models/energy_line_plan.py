@@ -186,10 +186,9 @@ class EnergyLinePlan(models.Model):
         """
         return exact(self._row(month).output, quotas.DIGITS)
 
-    def _most(self, planned):
-        """How much is carried over at most, as Decimal, or None."""
-        percent = exact(self.carry_percent, 2)
-        return planned * percent / 100 if percent else None
+    def _carry_values(self):
+        """What a quota keeps of the plan when it is filled."""
+        return {"carry": self.carry, "carry_percent": self.carry_percent}
 
     # ------------------------------------------------------------------ actions
 

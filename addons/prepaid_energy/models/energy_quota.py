@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from .protected import plainly
+
 FIGURES = ("planned", "carried", "granted", "used", "forecast", "lapsed", "covered")
 DIGITS = (18, 6)
 
@@ -86,6 +88,17 @@ class EnergyQuota(models.Model):
     )
 
     plan_id = fields.Many2one("energy.line.plan", readonly=True, ondelete="set null")
+    carry = fields.Selection(
+        [
+            ("none", "Nothing"),
+            ("unused", "What Is Left"),
+            ("both", "What Is Left or Missing"),
+        ],
+        "Carry Over",
+        readonly=True,
+        help="What it takes over, by its plan when it was filled or last applied.",
+    )
+    carry_percent = fields.Float("At Most (%)", digits=(9, 2), readonly=True)
     grant_ids = fields.One2many("energy.quota.grant", "quota_id")
     bookings = fields.Integer(
         readonly=True, aggregator=None, help="Counts the ledger rows of plan and month."
@@ -129,7 +142,8 @@ class EnergyQuota(models.Model):
         """The plan fills quotas; nobody types one."""
         if not self.env.su:
             raise UserError(self.env._("A quota follows from the plan of its line."))
-        return super().create(vals_list)
+        # the context of who applies a plan must not fill in figures
+        return super(EnergyQuota, plainly(self)).create(vals_list)
 
     def write(self, vals):
         """Only what people note on it, such as activities."""

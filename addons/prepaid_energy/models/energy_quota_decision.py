@@ -7,7 +7,7 @@ from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
-from .protected import without_defaults
+from .protected import plainly, without_defaults
 
 LINK_DAYS = 7
 ACTIVITY = "prepaid_energy.activity_quota_decision"
@@ -225,14 +225,15 @@ class EnergyQuotaDecision(models.AbstractModel):
         """Ask for the decision."""
         for record in self:
             self._check_requester(record)
-            record.sudo()._submit()  # sudo: see write(); it is the requester's own
+            # sudo: see write(); it is the requester's own. Plainly: mails go out
+            plainly(record).sudo()._submit()
 
     def action_withdraw(self):
         """Take it back while nobody has decided."""
         for record in self:
             self._check_requester(record)
             record._lock("submitted", "draft")
-            record.sudo()._close("withdrawn", "")
+            plainly(record).sudo()._close("withdrawn", "")
 
     def action_approve(self):
         """Say yes."""
@@ -272,7 +273,7 @@ class EnergyQuotaDecision(models.AbstractModel):
         """
         self.ensure_one()
         # sudo: who decides needs no rights on quotas, ledger and activities
-        record = self.sudo()
+        record = plainly(self).sudo()
         record._lock("submitted")
         record._check_decider()
         record._check_figures()
@@ -388,25 +389,30 @@ class EnergyQuotaDecision(models.AbstractModel):
             )
         self._write_decided({"decider_ids": [fields.Command.set(users.ids)]})
         for user in users:
-            reader = self.with_user(user).with_context(
-                allowed_company_ids=user.company_ids.ids
-            )
-            if reader.has_access("read"):
-                # superuser: whoever asks need not be able to plan for others; no mail
-                # about the activity, as the one with the link follows
-                planner = self.with_user(SUPERUSER_ID).with_context(
-                    mail_activity_quick_update=bool(user.email)
-                )
-                planner.activity_schedule(
-                    ACTIVITY,
-                    summary=self.env._("Decide on %s", self.name),
-                    user_id=user.id,
-                )
-            if user.email:
-                self._mail_link(user)
+            self._call_decider(user)
 
-    def _mail_link(self, user):
+    def _call_decider(self, user):
+        reader = self.with_user(user).with_context(
+            allowed_company_ids=user.company_ids.ids
+        )
+        if reader.has_access("read"):
+            # superuser: whoever asks need not be able to plan for others; no mail
+            # about the activity, as the one with the link follows
+            planner = self.with_user(SUPERUSER_ID).with_context(
+                mail_activity_quick_update=bool(user.email)
+            )
+            planner.activity_schedule(
+                ACTIVITY,
+                summary=self.env._("Decide on %s", self.name),
+                user_id=user.id,
+            )
+        if user.email:
+            self._mail_link(user)
+
+    def _mail_link(self, user, again=False):
         """Mail a decider the link.
+
+        :param bool again: it is a reminder.
 
         The mail is of no record: who asks reads the chatter, and must not find there
         the link with which somebody else decides.
@@ -426,7 +432,9 @@ class EnergyQuotaDecision(models.AbstractModel):
         # superuser: an author reads what was mailed, and that must not be the requester
         self.env["mail.mail"].with_user(SUPERUSER_ID).create(
             {
-                "subject": record.env._("Please decide: %s", self.name),
+                "subject": record.env._("Still waiting for you: %s", self.name)
+                if again
+                else record.env._("Please decide: %s", self.name),
                 "body_html": body,
                 "email_from": self.company_id.email_formatted
                 or self.env.ref("base.partner_root").email_formatted,

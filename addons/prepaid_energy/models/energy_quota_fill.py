@@ -5,6 +5,7 @@ from dateutil.relativedelta import relativedelta
 from odoo import api, models
 from odoo.tools import SQL
 
+from ..exchange.numbers import exact
 from . import quotas
 
 
@@ -38,6 +39,7 @@ class EnergyQuota(models.Model):
                 "unit": plan.unit,
                 "hard": plan.hard,
                 "plan_id": plan.id,
+                **plan._carry_values(),
             }
         )
         line.invalidate_recordset(["quota_ids", "quota_id"])
@@ -48,7 +50,8 @@ class EnergyQuota(models.Model):
 
     def _apply_plan(self, plan):
         """Take the plan as it is now, where the unit is the same."""
-        self.write({"hard": plan.hard, "plan_id": plan.id})
+        values = plan._carry_values() if self.unit == plan.unit else {}
+        self.write({"hard": plan.hard, "plan_id": plan.id, **values})
         if self.unit == plan.unit:
             self._set_planned(plan._planned(self.month))
             self._carry_over()
@@ -79,25 +82,32 @@ class EnergyQuota(models.Model):
         return self.line_id.quota_ids.filtered(lambda quota: quota.month == month)
 
     def _carry_over(self):
-        """Take over what the month before left, as the plan says.
+        """Take over what the month before left, as the plan said when it was filled.
 
-        Money that is not taken over lapses in the wallet (or is forgiven). A late
-        reading of the month before changes both by the difference.
+        Money that is not taken over lapses in the wallet (or is forgiven); so does all
+        of it where the budget is in kWh from this month on. A late reading of the month
+        before changes both by the difference.
         """
         before = self._before()
-        if not before or before.unit != self.unit:
+        if not before:
             return
-        plan, figures = self.plan_id, before._exact()
+        figures = before._exact()
         remaining = figures["remaining"]
-        most = plan._most(self._exact()["planned"])
-        carried = quotas.carry(remaining, mode=plan.carry or "none", most=most)
+        mode = (self.carry or "none") if before.unit == self.unit else "none"
+        most = self._carry_most()
+        carried = quotas.carry(remaining, mode=mode, most=most)
         self._store(carried=carried)
         lapsed = remaining - carried
         change = lapsed - figures["lapsed"]
-        if self.unit == "money" and change:
+        if before.unit == "money" and change:
             before._store(lapsed=lapsed)
             name = self.env._("Not carried over from %s", f"{before.month:%Y-%m}")
             before._book_next(-change, name)
+
+    def _carry_most(self):
+        """How much it takes over at most, as Decimal, or None."""
+        percent = exact(self.carry_percent, 2)
+        return self._exact()["planned"] * percent / 100 if percent else None
 
     def _cover(self):
         """Grant the wallet of a quota in kWh what its energy has cost.

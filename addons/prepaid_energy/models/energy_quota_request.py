@@ -4,6 +4,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL, format_date
 
+from .line_usage import line_usage
+from .protected import plainly
+
 ASKED_HERE = {"quota_id", "amount", "until"}
 EXPIRE_LIMIT = 200  # requests a run of the cron
 PRICE_DAYS = 62  # of usage that tell what a kWh costs the line
@@ -107,7 +110,7 @@ class EnergyQuotaRequest(models.Model):
             if request.state != "approved" or request.ended_on:
                 raise UserError(self.env._("%s gives nothing back.", request.name))
             self._check_requester(request)
-            request.sudo()._end()  # sudo: quotas are nobody's to write
+            plainly(request).sudo()._end()  # sudo: quotas are nobody's to write
 
     # ------------------------------------------------------------------ weight
 
@@ -120,13 +123,31 @@ class EnergyQuotaRequest(models.Model):
         )
         return Decimal(text)
 
-    def _weight(self):
+    def _asked_before(self):
+        """What other requests have got of the quota, or wait for, as Decimal."""
+        self.env.flush_all()
+        [[before]] = self.env.execute_query(
+            SQL(
+                """
+                SELECT COALESCE(sum(amount - COALESCE(taken_back, 0)), 0)::text
+                  FROM energy_quota_request
+                 WHERE quota_id = %s AND id <> %s
+                   AND state IN ('submitted', 'approved')
+                """,
+                self.quota_id.id,
+                self.id,
+            )
+        )
+        return Decimal(before)
+
+    def _weight(self, before=Decimal(0)):
         """How much it is.
 
+        :param Decimal before: what counts as well.
         :return: (cost as Decimal, or ``None`` where nothing tells the price of a kWh;
             per cent of the quota as Decimal).
         """
-        amount = Decimal(repr(self.amount))
+        amount = Decimal(repr(self.amount)) + before
         quota = self.quota_id
         total = Decimal(repr(quota.planned)) + Decimal(repr(quota.carried))
         percent = amount * 100 / total if total > 0 else Decimal("Infinity")
@@ -138,14 +159,16 @@ class EnergyQuotaRequest(models.Model):
     def _unit_price(self):
         """What a kWh has cost the line lately, levies included; None: not known."""
         since = fields.Date.subtract(fields.Date.today(), days=PRICE_DAYS)
+        self.env.flush_all()
         [[cost, quantity]] = self.env.execute_query(
             SQL(
                 """
-                SELECT sum(amount_total), sum(quantity) FROM energy_usage
-                 WHERE wallet_id = %s AND day >= %s AND kind = 'energy'
-                   AND commodity = 'electricity'
+                SELECT sum(money), sum(energy) FROM (%s) used
+                 WHERE line_id = %s AND day >= %s AND kind = 'energy'
+                   AND commodity = 'electricity' AND energy IS NOT NULL
                 """,
-                self.line_id.wallet_id.id,
+                line_usage(self.env),
+                self.line_id.id,
                 since,
             )
         )
@@ -154,9 +177,11 @@ class EnergyQuotaRequest(models.Model):
     def _needed_level(self):
         """Which level decides, by the limits of the company.
 
-        Where a limit of money is set and the cost is not known, it counts as above.
+        Requests for the same quota count together, so that many small ones are no way
+        around a limit. Where a limit of money is set and the cost is not known, it
+        counts as above.
         """
-        cost, percent = self._weight()
+        cost, percent = self._weight(self._asked_before())
         level = "1"
         for number, money, share in self.company_id._energy_request_limits():
             over = (money and (cost is None or cost > money)) or (
@@ -183,7 +208,10 @@ class EnergyQuotaRequest(models.Model):
         return {"level": self._needed_level()}
 
     def _deciders(self):
-        return self._level_users(self.level or "1")
+        users = self._level_users(self.level or "1")
+        if self.escalated:
+            users |= self._level_users(str(int(self.level or "1") + 1))
+        return users
 
     def _level_users(self, level):
         """Who decides on a level: the next one where there is nobody but who asks.
@@ -255,6 +283,7 @@ class EnergyQuotaRequest(models.Model):
                 else self.env._("unknown"),
             ),
             (self.env._("Quota"), self._quantity(quota.total)),
+            (self.env._("Granted before"), self._quantity(quota.granted)),
             (self.env._("Used so far"), self._quantity(quota.used)),
             (self.env._("Expected at month's end"), self._quantity(quota.forecast)),
             (self.env._("Needed until"), format_date(self.env, self.until)),

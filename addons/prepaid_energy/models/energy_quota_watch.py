@@ -26,7 +26,17 @@ class EnergyQuota(models.Model):
     @api.model
     def _cron_forecast(self):
         """Fill the quotas of a new month; forecast and warn. Runs each hour."""
-        lines = self.env["energy.line"].search([("plan_ids", "!=", False)])
+        # those that were archived, or lost their plan, until their quotas have ended
+        Line = self.env["energy.line"].with_context(active_test=False)
+        lines = Line.search(
+            [
+                "|",
+                ("quota_ids", "any", [("state", "!=", "closed")]),
+                "&",
+                ("active", "=", True),
+                ("plan_ids", "!=", False),
+            ]
+        )
         self._work(lines, self._follow)
         self._restore_orphans()
 
@@ -57,7 +67,7 @@ class EnergyQuota(models.Model):
         over = open_quotas.filtered(lambda quota: quota.month < month).sorted("month")
         over._measure()
         over._close()
-        quota = self._fill(line)
+        quota = self._fill(line) if line.active else line._quota(month)
         for one in over | quota:
             one._carry_over()
         (over | quota)._cover()
@@ -262,7 +272,7 @@ class EnergyQuota(models.Model):
                 for row in rows
             ],
             quotas.percent_of(figures["used"], figures["total"]),
-            hard=self.hard,
+            hard=self.hard and line.active,
             rested=last is None or last + pause <= fields.Datetime.now(),
             margin=margin,
         )

@@ -103,6 +103,17 @@ class ResCompany(models.Model):
     energy_finance_limit = fields.Monetary("Finance Above")
     energy_finance_percent = fields.Float("Finance Above (%)", digits=(16, 1))
 
+    energy_remind_days = fields.Integer(
+        "Remind After (Days)",
+        default=1,
+        help="Who decides is reminded by mail each time so many days have passed.",
+    )
+    energy_escalate_days = fields.Integer(
+        "Ask the Next Level After (Days)",
+        default=3,
+        help="Where nobody has decided, the next level may decide as well.",
+    )
+
     ENERGY_ACCOUNTS = {
         "energy_expense_account_id": ("Energy Cost", "600100", "expense"),
         "energy_clearing_account_id": (

@@ -59,6 +59,12 @@ class ResConfigSettings(models.TransientModel):
         related="company_id.energy_finance_limit",
         readonly=False,
     )
+    energy_remind_days = fields.Integer(
+        related="company_id.energy_remind_days", readonly=False
+    )
+    energy_escalate_days = fields.Integer(
+        related="company_id.energy_escalate_days", readonly=False
+    )
     energy_finance_percent = fields.Float(
         related="company_id.energy_finance_percent", readonly=False
     )

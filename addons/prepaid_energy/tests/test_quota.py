@@ -120,6 +120,67 @@ class TestFill(LineCase):
         self.assertEqual(self.next_month()[1].total, 100)
         self.assertEqual(self.exact_balance(self.line_a.wallet_id), 100)
 
+    def test_a_changed_carry_counts_from_the_next_quota_on(self):
+        self.plan(self.line_a, 100, unit="money")
+        self.use(self.a1, 240)  # 60
+        july = self.next_month()[1]
+        plan = self.line_a.plan_ids
+        plan.carry = "unused"
+        self.assertEqual(self.next_month()[1].carried, 0, "not by itself")
+        self.assertEqual(self.exact_balance(self.line_a.wallet_id), 100)
+        with self.at_day("2026-07-02"):
+            plan.action_apply()
+        self.assertEqual((july.carried, july.total), (40, 140))
+        self.assertEqual(self.exact_balance(self.line_a.wallet_id), 140)
+        plan.unlink()
+        self.assertEqual(self.next_month()[1].carried, 40, "nor when it is gone")
+
+    def test_money_lapses_where_the_next_month_is_in_kwh(self):
+        self.plan(self.line_a, 100, unit="money", carry="both")
+        self.use(self.a1, 240)  # 60
+        self.settle()
+        plan = self.line_a.plan_ids
+        plan.date_to = MONTH
+        plan.copy({"date_from": "2026-07-01", "date_to": False, "unit": "energy"})
+        june, july = self.next_month()
+        self.assertEqual((june.lapsed, july.carried, july.total), (40, 0, 100))
+        self.assertEqual(self.exact_balance(self.line_a.wallet_id), 0)
+        self.use(self.a1, 80)  # a late reading
+        self.settle()
+        self.next_month()
+        self.assertEqual(self.exact_balance(self.line_a.wallet_id), 0)
+
+    def test_a_figure_in_the_context_of_who_applies_a_plan_is_none(self):
+        plan = self.env["energy.line.plan"].create(
+            {
+                "line_id": self.line_a.id,
+                "date_from": MONTH,
+                "unit": "money",
+                "amount": 100,
+            }
+        )
+        forged = dict.fromkeys(
+            ("planned", "carried", "lapsed", "covered", "granted", "bookings"), -900
+        )
+        plan.with_context(
+            **{f"default_{name}": value for name, value in forged.items()}
+        ).action_apply()
+        self.assertEqual(self.grants(), [100])
+        self.assertEqual(self.line_a.quota_id.total, 100)
+
+    def test_an_archived_line_ends(self):
+        quota = self.plan(self.line_a, 100, hard=True)
+        self.row(self.line_a, self.a1).may_shed = True
+        self.use(self.a1, 240)
+        self.cron("shed")
+        self.assertTrue(self.a1.shed)
+        self.line_a.active = False
+        self.cron("shed")
+        self.assertFalse(self.a1.shed)
+        self.next_month()
+        self.assertEqual(quota.state, "closed")
+        self.assertEqual(self.line_a.quota_ids, quota, "no new one")
+
     def test_kwh_count_kwh_whatever_they_cost(self):
         quota = self.plan(self.line_a, 1000, hard=True)
         self.row(self.line_a, self.a1).may_shed = True

@@ -176,6 +176,26 @@ class TestQuotaLink(HttpCase):
         )
         self.assertFalse(self.env["mail.mail"].with_user(self.asker).has_access("read"))
 
+    def test_the_context_of_who_asks_leads_no_link_astray(self):
+        request = self.request_of()
+        request.with_context(
+            default_email_cc="asker@example.com",
+            default_model=request._name,
+            default_res_id=request.id,
+            default_recipient_ids=[Command.link(self.asker.partner_id.id)],
+            default_partner_ids=[Command.link(self.asker.partner_id.id)],
+        ).action_submit()
+        mails = self.env["mail.mail"].sudo().search([("subject", "like", request.name)])
+        mail = mails.filtered(lambda one: "token=" in one.body_html)
+        self.assertEqual(len(mail), 1)
+        self.assertFalse(mail.email_cc)
+        self.assertFalse(mail.recipient_ids)
+        self.assertFalse(mail.mail_message_id.res_id)
+        messages = self.env["mail.message"].with_user(self.asker).search([])
+        self.assertFalse(
+            messages.filtered(lambda message: "token=" in (message.body or ""))
+        )
+
     def test_a_decider_without_rights_on_energy_decides_by_link(self):
         plant = add_user(self, "plant_mgr", "base.group_user")
         self.company.write(

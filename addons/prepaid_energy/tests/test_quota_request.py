@@ -186,20 +186,57 @@ class TestQuotaRequest(QuotaCase):
                 with self.assertRaises(UserError):
                     request.with_user(self.head).action_approve()
             request.with_user(user).action_approve()
+            request.action_give_back()
         own = self.submitted(200, user=plant)
         self.assertEqual(own.decider_ids, finance, "the next above who asks")
+
+    def test_many_small_requests_are_no_way_around_a_limit(self):
+        plant = add_user(self, "plant_mgr")
+        self.company.write(
+            {"energy_plant_manager_ids": plant.ids, "energy_plant_percent": 10}
+        )
+        first = self.submitted(60)
+        self.assertEqual(first.level, "1")
+        self.assertEqual(self.submitted(41).level, "2", "while the first one waits")
+        first.with_user(self.head).action_approve()
+        self.request(60).action_withdraw()  # what is withdrawn does not count
+        last = self.submitted(0.5)
+        self.assertEqual(last.level, "2")
+        with self.assertRaises(UserError):
+            last.with_user(self.head).action_approve()
+
+    def test_the_price_of_a_line_that_has_shares_only(self):
+        plant = add_user(self, "plant_mgr")
+        self.company.write(
+            {"energy_plant_manager_ids": plant.ids, "energy_plant_limit": 20}
+        )
+        with freeze_time(date.today() - timedelta(days=40)):
+            self.point.wallet_id = self.other_line.wallet_id
+            self.env["energy.line.point"].create(
+                {
+                    "line_id": self.line.id,
+                    "service_point_id": self.point.id,
+                    "share": 40,
+                }
+            )
+        self.ingest((0, "0"), (60, "40"))  # at 0.275
+        self.assertEqual(self.submitted(72).level, "1")
+        self.assertAlmostEqual(self.request(72).estimated, 72 * 0.275, 2)
 
     def test_an_unknown_price_counts_as_above_the_limit_of_money(self):
         plant = add_user(self, "plant_mgr")
         self.company.write(
             {"energy_plant_manager_ids": plant.ids, "energy_plant_limit": 20}
         )
-        self.assertEqual(self.submitted(1).level, "2")
+        request = self.submitted(1)
+        self.assertEqual(request.level, "2")
+        request.action_withdraw()
         self.point.wallet_id = self.line.wallet_id
         self.ingest((0, "0"), (60, "40"))  # at 0.275
         for amount, level in ((72, "1"), (73, "2")):
             request = self.submitted(amount)
             self.assertEqual(request.level, level)
+            request.action_withdraw()
         self.assertAlmostEqual(request.estimated, 73 * 0.275, 2)
 
     # ------------------------------------------------------------------ forging
@@ -306,6 +343,76 @@ class TestQuotaRequest(QuotaCase):
             self.assertFalse(self.quota.activity_ids, "no warning of what is over")
             self.quota._close()
         self.assertEqual(self.granted(), 30)
+
+    # ------------------------------------------------------------------ waiting
+
+    def mails(self, request):
+        """Whom mails with a link went to, in their order."""
+        mails = self.env["mail.mail"].sudo().search([], order="id")
+        return [
+            mail.email_to.partition("<")[2].strip(">").partition("@")[0]
+            for mail in mails
+            if request.name in (mail.subject or "") and "token=" in mail.body_html
+        ]
+
+    def follow_up(self, request, hours):
+        with freeze_time(request.submitted_at + timedelta(hours=hours)):
+            request.sudo()._follow_up()
+
+    def test_who_decides_is_reminded_each_day(self):
+        self.company.write({"energy_remind_days": 1, "energy_escalate_days": 0})
+        last = fields.Date.end_of(self.quota.month, "month")
+        request = self.submitted(until=last)
+        self.assertEqual(self.mails(request), ["the_head"])
+        for hours, count in ((23, 1), (24, 2), (30, 2), (48, 3)):
+            self.follow_up(request, hours)
+            self.assertEqual(self.mails(request), ["the_head"] * count)
+        self.assertEqual(len(request.activity_ids), 1)
+        self.company.energy_remind_days = 0
+        self.follow_up(request, 500)
+        request.with_user(self.head).action_approve()
+        self.company.energy_remind_days = 1
+        self.follow_up(request, 900)
+        self.assertEqual(len(self.mails(request)), 3)
+
+    def test_where_nobody_decides_the_next_level_may(self):
+        plant = add_user(self, "plant_mgr")
+        self.company.write(
+            {
+                "energy_plant_manager_ids": plant.ids,
+                "energy_remind_days": 0,
+                "energy_escalate_days": 3,
+            }
+        )
+        request = self.submitted()
+        self.follow_up(request, 71)
+        with self.assertRaises(UserError):
+            request.with_user(plant).action_approve()
+        for hours in (72, 73):
+            self.follow_up(request, hours)
+        self.assertEqual(request.decider_ids, self.head | plant)
+        self.assertEqual(self.mails(request), ["the_head", "plant_mgr"])
+        self.assertEqual(request.activity_ids.user_id, self.head | plant)
+        self.assertIn("may decide as well", str(request.message_ids.mapped("body")))
+        request.with_user(plant).action_approve()
+        self.assertEqual(self.granted(), 100)
+
+    def test_who_becomes_stand_in_is_called(self):
+        standin = add_user(self, "standin")
+        request = self.submitted()
+        today = date.today()
+        self.line.department_id.write(
+            {
+                "energy_standin_id": standin.id,
+                "energy_standin_from": today,
+                "energy_standin_to": today,
+            }
+        )
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref("prepaid_energy.cron_quota_reminders").method_direct_trigger()
+        self.assertEqual(self.mails(request), ["the_head", "standin"])
+        self.assertTrue(request.with_user(standin).has_access("read"))
 
     def test_given_back_by_the_requester(self):
         request = self.submitted()

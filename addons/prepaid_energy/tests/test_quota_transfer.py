@@ -1,7 +1,8 @@
 from decimal import Decimal
 
+from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import freeze_time, tagged
 
 from .quota_case import QuotaCase, add_line
 
@@ -53,6 +54,14 @@ class TestQuotaTransfer(QuotaCase):
         self.assert_moved(0)
         transfer.with_user(self.other_head).action_approve()
         self.assert_moved(100)
+
+    def test_it_ends_with_its_month(self):
+        transfer = self.transfer()
+        with freeze_time(fields.Date.add(self.quota.month, months=1, days=1)):
+            transfer.sudo()._follow_up()
+        self.assertEqual(transfer.state, "expired")
+        self.assertFalse(transfer.activity_ids)
+        self.assert_moved(0)
 
     def test_one_head_of_both_needs_nobody_else(self):
         self.other_line.department_id = self.line.department_id
