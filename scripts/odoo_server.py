@@ -11,8 +11,11 @@ from console import run, step
 from layout import ADDONS, LOCAL, LOGS, PYTHON, ROOT, STAMPS
 
 # What the add-ons build on, installed once; cloning it saves minutes each time.
-DEPENDS = "account_payment,base_tier_validation,hr,mrp,payment_demo,portal"
-DEPENDS_DB = "pe_template_apps"
+DEPENDS = (
+    "account_payment,base_tier_validation,hr,mrp,payment_demo,portal,"
+    "spreadsheet_dashboard"
+)
+DEPENDS_DB = "pe_template_base"
 TEST_DB = "pe_template_test"
 DEMO_DB = "pe_template_demo"
 DATA_DIR = LOCAL / "odoo-data"

@@ -1,0 +1,1 @@
+from . import energy_proof_report
