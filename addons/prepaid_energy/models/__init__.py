@@ -6,6 +6,7 @@ from . import (
     account_payment_counter,
     account_payment_late,
     account_payment_undo,
+    digest_digest,
     energy_advance,
     energy_advance_clearing,
     energy_advance_use,

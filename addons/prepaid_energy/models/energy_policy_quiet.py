@@ -12,7 +12,6 @@ class EnergyPolicy(models.Model):
     _inherit = "energy.policy"
 
     quiet_from = fields.Float(
-        "Quiet From",
         tracking=True,
         help="By the clock of the site. Equal: never.",
     )

@@ -1,0 +1,9 @@
+from odoo import fields, models
+
+
+class EnergyWalletPreference(models.Model):
+    _inherit = "energy.wallet.preference"
+
+    channel = fields.Selection(
+        selection_add=[("sms", "SMS")], ondelete={"sms": "cascade"}
+    )
