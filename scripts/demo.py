@@ -117,11 +117,15 @@ def _database():
 
 
 def _history():
-    """Give the demo a past, where the steel works' year is at hand."""
+    """Give the demo a past; a year more where the steel works' load is at hand."""
+    folder = Path(__file__).parent
+    with step("Living through the park's last weeks (a minute)"):
+        script = (folder / "demo_past.py").read_text()
+        odoo_server.shell(DEMO_DB, script, registers=PARK.registers())
     path = load_curve()
     if path:
         with step("Reading a year of a rolling mill's meter"):
-            script = (Path(__file__).parent / "demo_history.py").read_text()
+            script = (folder / "demo_history.py").read_text()
             odoo_server.shell(DEMO_DB, script, path=str(path))
 
 

@@ -1,6 +1,8 @@
 """The demo park: gateway key, simulated plant and bridge for one Odoo database."""
 
 import string
+import tomllib
+from collections import defaultdict
 
 import odoo_server
 import services
@@ -52,6 +54,17 @@ class Park:
         key = odoo_server.shell(self.database, GATEWAY_KEY, url=self.url)
         self.key_file.touch(mode=0o600)
         self.key_file.write_text(key)
+
+    @staticmethod
+    def registers():
+        """What the plant's meters show when it begins: serial -> kWh as text."""
+        template = string.Template((BRIDGE / "demo" / "plant.toml.in").read_text())
+        plant = tomllib.loads(template.substitute(defaultdict(int)))
+        return {
+            meter["serial"]: meter["initial_kwh"]
+            for line in plant["line"]
+            for meter in line["meter"]
+        }
 
     def _render(self, template, **values):
         text = (BRIDGE / "demo" / f"{template}.in").read_text()
