@@ -93,9 +93,13 @@ class EnergyQuota(models.Model):
             return
         figures = before._exact()
         remaining = figures["remaining"]
-        mode = (self.carry or "none") if before.unit == self.unit else "none"
-        most = self._carry_most()
-        carried = quotas.carry(remaining, mode=mode, most=most)
+        rule = self if self.carry else self.plan_id  # filled by an older version
+        percent = exact(rule.carry_percent, 2)
+        carried = quotas.carry(
+            remaining,
+            mode=(before.unit == self.unit and rule.carry) or "none",
+            most=self._exact()["planned"] * percent / 100 if percent else None,
+        )
         self._store(carried=carried)
         lapsed = remaining - carried
         change = lapsed - figures["lapsed"]
@@ -103,11 +107,6 @@ class EnergyQuota(models.Model):
             before._store(lapsed=lapsed)
             name = self.env._("Not carried over from %s", f"{before.month:%Y-%m}")
             before._book_next(-change, name)
-
-    def _carry_most(self):
-        """How much it takes over at most, as Decimal, or None."""
-        percent = exact(self.carry_percent, 2)
-        return self._exact()["planned"] * percent / 100 if percent else None
 
     def _cover(self):
         """Grant the wallet of a quota in kWh what its energy has cost.
