@@ -32,7 +32,12 @@ class EnergyQuotaDecision(models.AbstractModel):
 
     name = fields.Char("Number", readonly=True, copy=False)
     requester_id = fields.Many2one(
-        "res.users", readonly=True, index=True, copy=False, ondelete="restrict"
+        "res.users",
+        readonly=True,
+        index=True,
+        copy=False,
+        ondelete="restrict",
+        default=lambda self: self.env.user,  # the form of a new one asks whose it is
     )
     reason = fields.Text(required=True)
     attachment_ids = fields.Many2many("ir.attachment", copy=False)

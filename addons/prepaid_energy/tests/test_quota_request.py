@@ -86,6 +86,18 @@ class TestQuotaRequest(QuotaCase):
         request.sudo()._approve("")  # even where the state were lost
         self.assertEqual(self.granted(), 100)
 
+    def test_the_form_of_a_new_one_is_filled_in(self):
+        action = self.quota.with_user(self.asker).action_ask_more()
+        model = self.env["energy.quota.request"].with_user(self.asker)
+        form = Form(model.with_context(**action["context"]))
+        form.amount = 12
+        form.reason = "A late order"
+        request = form.save()
+        self.assertEqual((request.quota_id, request.amount), (self.quota, 12))
+        self.assertEqual(request.requester_id, self.asker)
+        with self.assertRaises(AssertionError, msg="not somebody else's"):
+            Form(request.with_user(self.head)).amount = 13
+
     # ------------------------------------------------------------------ who
 
     def test_nobody_decides_on_the_own_request(self):

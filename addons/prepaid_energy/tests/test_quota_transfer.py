@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from odoo import fields
 from odoo.exceptions import UserError
-from odoo.tests import freeze_time, tagged
+from odoo.tests import Form, freeze_time, tagged
 
 from .quota_case import QuotaCase, add_line
 
@@ -47,6 +47,13 @@ class TestQuotaTransfer(QuotaCase):
         self.assert_moved("0.1")
         with self.assertRaisesRegex(UserError, "approved already"):
             transfer.with_user(self.other_head).action_approve()
+
+    def test_the_form_of_a_new_one_is_filled_in(self):
+        form = Form(self.env["energy.quota.transfer"].with_user(self.asker))
+        form.from_quota_id, form.to_quota_id = self.quota, self.other_quota
+        form.amount = 5
+        form.reason = "We have less to do"
+        self.assertEqual(form.save().requester_id, self.asker)
 
     def test_a_head_who_asks_has_agreed(self):
         transfer = self.transfer(user=self.head)
