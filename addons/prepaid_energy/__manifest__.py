@@ -15,6 +15,7 @@
         "data/uom.xml",
         "data/ir_cron.xml",
         "data/mail_activity_type.xml",
+        "views/mail_layouts.xml",
         "data/mail_template.xml",
         "data/digest_digest.xml",
         "views/energy_wallet_entry_views.xml",

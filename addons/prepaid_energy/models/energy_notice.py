@@ -74,7 +74,7 @@ class EnergyNotice(models.Model):
         [
             ("waiting", "Quiet hours"),
             ("dropped", "Overtaken"),
-            ("queued", "On its way"),
+            ("queued", "Queued"),
             ("sent", "Sent"),
             ("failed", "Failed"),
             ("bounced", "Bounced"),

@@ -110,7 +110,7 @@ class EnergyWallet(models.Model):
             subtype_xmlid="mail.mt_comment",
             author_id=self.env.ref("base.partner_root").id,
             partner_ids=partners.ids,
-            email_layout_xmlid="mail.mail_notification_light",
+            email_layout_xmlid="prepaid_energy.mail_notice_layout",
         )
         common = {**news, "text": text, "escalation_id": escalation and escalation.id}
         for partner in partners:
@@ -246,7 +246,10 @@ class EnergyWallet(models.Model):
             return self.env._(
                 "Supply is cut off on %s.", self._local_text(self.cut_from)
             )
-        return self._restore_text()
+        return self.env._(
+            "Supply comes back by itself as soon as the balance reaches %s.",
+            self._format(self.policy_id.restore_threshold),
+        )
 
     def _suggested_payment(self):
         """What brings the wallet back, or out of the warnings, as Decimal."""

@@ -24,7 +24,9 @@ class TestNoticeSms(SMSCase, NoticeCase):
 
     def send(self, **failing):
         with self.mockSMSGateway(**failing):
-            queued = self.env["sms.sms"].search([("state", "=", "outgoing")])
+            queued = self.env["sms.sms"].search(
+                [("state", "=", "outgoing"), ("partner_id", "=", self.tenant.id)]
+            )
             queued.send(raise_exception=False)
         self.Notice._refresh()
 
