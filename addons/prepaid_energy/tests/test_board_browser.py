@@ -10,6 +10,97 @@ BOARD = "/odoo/energy-board"
 # Debian's package of Odoo lacks this file; a page that misses it logs an error.
 MISSING = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
 
+MODULE = "odoo.loader.modules.get('@prepaid_energy/backend/board_tree')"
+# The tree alone: main incomer > feeder (relay) > two units, and a water meter.
+TREE = """
+const {BoardTree} = MODULE;
+const columns = ["id", "parent", "name", "commodity", "active", "serial", "power",
+    "power_at", "heard_at", "loss_limit", "has_relay", "relay", "state", "level",
+    "wallet"];
+const row = (id, parent, name, power, more = {}) => {
+    const values = {id, parent, name, power, commodity: "electricity", active: true,
+        serial: `M${id}`, power_at: 1000, heard_at: 1000, loss_limit: 5,
+        has_relay: false, relay: "unknown", state: "none", level: null, wallet: null,
+        ...more};
+    return columns.map((column) => values[column]);
+};
+const unit = {has_relay: true, relay: "closed", state: "on", wallet: "W", level: "low"};
+const tree = new BoardTree();
+tree.load({columns, fresh: 300, silent: 3600, losses: {}, alarms: [], count: 5, rows: [
+    row(1, null, "Main", 100),
+    row(2, 1, "Feeder", 90, {has_relay: true, relay: "closed", state: "on"}),
+    row(3, 2, "Unit 10", 50, unit),
+    row(4, 2, "Unit 9", 30, unit),
+    row(5, 2, "Water", 7, {commodity: "water"}),
+]});
+const node = (id) => tree.nodes.get(id);
+const problems = [];
+const same = (what, a, b) => {
+    if (JSON.stringify(a) !== JSON.stringify(b)) {
+        problems.push(`${what}: ${JSON.stringify(a)}, not ${JSON.stringify(b)}`);
+    }
+};
+const names = () => tree.rows().map((line) => line.node.name);
+tree.settle(1000);
+const {kw, percent, high} = node(1).loss;
+same("loss", [kw, percent, high], [10, 10, true]);
+same("water is no loss", node(2).loss.kw, 10);
+same("no loss of a unit", node(3).loss, null);
+same("total", tree.total(), 100);
+same("order", names(), ["Main", "Feeder", "Unit 9", "Unit 10", "Water"]);
+same("counts", [tree.counts.low, tree.counts.silent, tree.counts.dark], [2, 0, 0]);
+
+// a value that is too old is none, and a loss that needs it is not known
+tree.apply({count: 5, rows: [row(3, 2, "Unit 10", 50, {...unit, power_at: 699})]});
+tree.settle(1000);
+same("old value", node(3).now, null);
+same("unknown loss", node(2).loss.unknown.map((part) => part.name), ["Unit 10"]);
+same("known above", node(1).loss.kw, 10);
+tree.settle(4601);
+same("silent", tree.counts.silent, 5);
+
+// an open feeder: what it feeds is dark
+const open = {has_relay: true, relay: "open", state: "off"};
+tree.apply({count: 5, rows: [row(2, 1, "Feeder", 0, open)]});
+tree.settle(1000);
+same("dark", tree.counts.dark, 3);
+same("below", [node(1).below.points, node(1).below.problems], [4, 1]);
+
+// filter and search show what matches, and what feeds it
+tree.filter = "off";
+tree.mark();
+same("filter", names(), ["Main", "Feeder"]);
+tree.filter = null;
+tree.search = "m4";
+tree.mark();
+same("search", names(), ["Main", "Feeder", "Unit 9"]);
+tree.search = "";
+tree.mark();
+tree.closeAll();
+same("folded", names(), ["Main", "Feeder"]);
+tree.toggle(node(2));
+same("one click", names().length, 5);
+tree.closeAll();
+tree.reveal(node(5));
+same("revealed", names().includes("Water"), true);
+
+// rows that move or go; a count that differs means: load again
+same("moved", tree.apply({count: 5, rows: [row(4, 1, "Unit 9", 30, unit)]}), true);
+same("new feeder", node(1).children.map((child) => child.id), [4, 2]);
+const gone = row(3, 2, "Unit 10", 0, {active: false});
+same("gone", tree.apply({count: 4, rows: [gone]}), true);
+same("deleted", tree.apply({count: 3, rows: []}), false);
+tree.apply({count: 4, rows: [], alarms: [{id: 1, point: 4}]});
+tree.apply({count: 4, rows: [], alarms: false});
+tree.settle(1000);
+same("alarms stay", node(4).alarms.length, 1);
+if (problems.length) {
+    console.error(problems.join(" | "));
+} else {
+    console.log("test successful");
+}
+"""
+
 
 @tagged("post_install", "-at_install")
 class TestBoardBrowser(HttpCase):
@@ -73,6 +164,11 @@ class TestBoardBrowser(HttpCase):
         self.assertIn("board_op", reasons)
         self.assertEqual(self.point.lockout_user_id.login, "board_op")
         self.assertFalse(self.point.locked_out)
+
+    def test_the_tree_alone(self):
+        code = f"{{ {TREE.replace('MODULE', MODULE)} }}"
+        ready = f"Boolean({MODULE})"
+        self.browser_js(BOARD, code, ready, login="board_look", timeout=120)
 
     def test_who_only_looks_has_no_buttons(self):
         self.tour("energy_live_board_looker", "board_look")
