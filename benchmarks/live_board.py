@@ -9,6 +9,8 @@ board is open with every row unfolded. Measured, with 100 and with 1,000 meters:
   the bridge's batch that is (bus, fetch, answer);
 - scroll: the frames while the list is scrolled from end to end, and those of the page
   at rest, which on a busy machine are slow as well;
+- cpu: processor time of the page's main thread, for an update in all (also what comes
+  between), and for a frame of scrolling, whatever else the machine does;
 - long tasks: moments in which the page did not answer for more than 50 ms.
 
 The ratio is an update with 1,000 meters against one with 100: what is painted is the
@@ -111,7 +113,13 @@ class Bridge:
             return json.load(answer)
 
 
-def measure(page, world):
+def busy(client):
+    """Seconds of processor time that the page's main thread has used."""
+    metrics = client.send("Performance.getMetrics")["metrics"]
+    return {row["name"]: row["value"] for row in metrics}["TaskDuration"]
+
+
+def measure(page, client, world):
     """Open the board of a site, unfold all, and watch some batches arrive."""
     bridge = Bridge(world)
     bridge.send()
@@ -124,6 +132,7 @@ def measure(page, world):
     page.wait_for_timeout(1500)
     page.evaluate("board.answers = []; board.long = []")
     delays = []
+    begin = busy(client)
     for _number in range(UPDATES):
         seen = page.evaluate("board.answers.filter((a) => a.size > 5000).length")
         bridge.send()
@@ -136,8 +145,11 @@ def measure(page, world):
         page.wait_for_timeout(1500)
     answers = page.evaluate("board.answers.filter((a) => a.size > 5000)")
     long_tasks = page.evaluate("board.long")
+    updated = busy(client)
     idle = page.evaluate(SCROLL, 0)
+    rested = busy(client)
     frames = page.evaluate(SCROLL, 1)
+    scrolled = busy(client)
     link = page.inner_text(".o_energy_board_link")
     return {
         "points": len(world["leaves"]),
@@ -152,6 +164,7 @@ def measure(page, world):
             statistics.median(a["painted"] - a["came"] for a in answers), 1
         ),
         "update_max_ms": round(max(a["painted"] - a["came"] for a in answers), 1),
+        "update_cpu_ms": round(1000 * (updated - begin) / UPDATES, 1),
         "after_batch_s": round(statistics.median(delays), 2),
         "long_tasks": len(long_tasks),
         "longest_task_ms": round(max([t[1] for t in long_tasks], default=0)),
@@ -160,6 +173,7 @@ def measure(page, world):
         "scroll_median_ms": round(statistics.median(frames), 1),
         "scroll_p95_ms": round(statistics.quantiles(frames, n=20)[-1], 1),
         "scroll_max_ms": round(max(frames), 1),
+        "scroll_cpu_ms": round(1000 * (scrolled - rested) / len(frames), 1),
     }
 
 
@@ -177,8 +191,12 @@ def browse(worlds):
         page.fill("input[name=password]", "admin")
         page.click("button[type=submit]")
         page.wait_for_selector(".o_web_client", timeout=120000)
-        measure(page, worlds[0])  # the browser's cache and the server's are warm then
-        results = [measure(page, world) for world in worlds]
+        client = page.context.new_cdp_session(page)
+        client.send("Performance.enable", {"timeDomain": "threadTicks"})
+        measure(
+            page, client, worlds[0]
+        )  # the browser's cache and the server's are warm then
+        results = [measure(page, client, world) for world in worlds]
         if picture := os.environ.get("BENCH_PICTURE"):
             page.screenshot(path=picture)
         browser.close()
