@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -5,6 +7,7 @@ from . import supply
 from .patience import patiently
 
 BATCH = 100  # wallets in a transaction
+REMEMBERED = timedelta(days=60)  # older news is not escalated any more
 # What Odoo tells of a message: mail or SMS; portal views and activities see below
 REFRESH = """
 UPDATE energy_notice notice
@@ -190,7 +193,7 @@ class EnergyNotice(models.Model):
         rows = self.search(
             [
                 ("wallet_id", "in", wallets.ids),
-                ("sent_at", "!=", False),
+                ("sent_at", ">", fields.Datetime.now() - REMEMBERED),
             ],
             order="wallet_id, sent_at, id",
         )

@@ -1,11 +1,15 @@
+import logging
 from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 
 from odoo import SUPERUSER_ID, fields, models
+from odoo.exceptions import UserError
 
 from ..exchange.numbers import exact
 from . import supply
 
+_logger = logging.getLogger(__name__)
+TEMPLATE = "prepaid_energy.mail_template_notice"
 ACTIVITY = "prepaid_energy.activity_wallet"
 
 
@@ -99,13 +103,10 @@ class EnergyWallet(models.Model):
         self.ensure_one()
         if partners is None:
             partners = self._listeners(news["kind"])
-        template = self.env.ref("prepaid_energy.mail_template_notice")
-        template = template.with_context(
-            lang=self.env.lang, notice={"text": text, **self._notice_facts()}
-        )
+        subject, body = self._render_news(text)
         message = self.message_post(
-            body=template._render_field("body_html", self.ids)[self.id],
-            subject=template._render_field("subject", self.ids)[self.id],
+            body=body,
+            subject=subject,
             message_type="notification",
             subtype_xmlid="mail.mt_comment",
             author_id=self.env.ref("base.partner_root").id,
@@ -118,6 +119,28 @@ class EnergyWallet(models.Model):
         self._push(text, partners, common)
         if not escalation:
             self._call_office(text, common)
+
+    def _render_news(self, text):
+        """Subject and body of the mail, by the template that the office may edit.
+
+        A template that was broken or deleted costs its looks, never the news, nor the
+        batch of readings that caused it.
+        """
+        template = self.env.ref(TEMPLATE, raise_if_not_found=False)
+        if not template:
+            return self.name, text
+        template = template.with_context(
+            lang=self.env.lang, notice={"text": text, **self._notice_facts()}
+        )
+        try:
+            with self.env.cr.savepoint():
+                return (
+                    template._render_field("subject", self.ids)[self.id],
+                    template._render_field("body_html", self.ids)[self.id],
+                )
+        except (UserError, ValueError):
+            _logger.exception("The mail template of notices cannot be rendered")
+            return self.name, text
 
     def _note_notice(self, channel, partner, values, message=None, **more):
         """Add a line to the log."""
@@ -217,6 +240,14 @@ class EnergyWallet(models.Model):
             self._deliver(text, last._news(), step, partners)
 
     # ------------------------------------------------------------------ the mail
+
+    def _notice(self):
+        """What the mail template shows: of the news that is sent, else, for a preview,
+        of a warning now."""
+        return self.env.context.get("notice") or {
+            "text": self._warning("balance", self._exact_balance()),
+            **self._notice_facts(),
+        }
 
     def _notice_facts(self):
         """What a tenant wants to know: dict of texts for the mail; empty: no news."""

@@ -1,10 +1,12 @@
 """What is sent to whom, when, over which channel, and what is noted of it."""
 
 from datetime import datetime
+from unittest.mock import patch
 
-from odoo.exceptions import AccessError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import HttpCase, freeze_time, new_test_user, tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.mail.tests.common import MailCase
 
@@ -64,6 +66,25 @@ class TestNotice(NoticeCase):
         self.work()
         self.assertEqual(notice.state, "sent")
         self.assertEqual(self.wallet.notice_count, 1)
+
+    def test_a_broken_template_stops_no_news(self):
+        template = self.env.ref("prepaid_energy.mail_template_notice")
+        with self.assertRaises(ValidationError), mute_logger("odoo.http"):
+            template.body_html = '<p><t t-out="object.no_such_field"/></p>'
+        template.invalidate_recordset()
+        template.body_html += "<p>Kind regards</p>"
+        failing = patch.object(
+            type(template), "_render_field", side_effect=UserError("broken")
+        )
+        log = mute_logger("odoo.addons.prepaid_energy.models.energy_wallet_delivery")
+        with failing, log:
+            self.move("-85", "low")
+        (mail,) = self._mails
+        self.assertIn("15.00", mail["body"])
+        self.assertNotIn("Kind regards", mail["body"])
+        template.unlink()
+        self.move("-20", "cut")
+        self.assertIn("being cut off", self._mails[0]["body"])
 
     def test_what_to_pay_leads_out_of_the_warning(self):
         self.move("-85", "low")  # 15: to 20, and 5 by which it must be better
