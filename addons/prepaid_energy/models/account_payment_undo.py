@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from odoo import api, fields, models
+from odoo.tools import format_date
 
 from .account_payment import POSTED
 
@@ -30,6 +31,16 @@ class AccountPayment(models.Model):
             payment.amount_available_for_refund = min(
                 payment.amount_available_for_refund, left
             )
+
+    @api.depends_context("energy_day_and_amount")
+    def _compute_display_name(self):  # pylint: disable=missing-return
+        """Where one is chosen among many: with its day and amount."""
+        super()._compute_display_name()
+        if self.env.context.get("energy_day_and_amount"):
+            for payment in self.filtered("name"):
+                day = format_date(self.env, payment.date)
+                amount = payment.currency_id.format(payment.amount)
+                payment.display_name = f"{payment.name}, {day}, {amount}"
 
     def _energy_left(self):
         """What of a top-up was not paid out, refunded or taken back, as Decimal."""

@@ -49,7 +49,9 @@ class EnergyAccrual(models.Model):
         help="Post it before the month's billing run, if that is dated later.",
     )
     move_id = fields.Many2one("account.move", "Entry", readonly=True, copy=False)
-    reversal_id = fields.Many2one("account.move", readonly=True, copy=False)
+    reversal_id = fields.Many2one(
+        "account.move", "Taken Back By", readonly=True, copy=False
+    )
     state = fields.Selection(
         [("draft", "Draft"), ("posted", "Posted")],
         default="draft",

@@ -32,10 +32,9 @@ class EnergyAccrual(models.Model):
         "the month end.",
     )
     debts = fields.Monetary(
-        "Debts of Tenants",
         readonly=True,
         copy=False,
-        help="Shown as receivables at the month end.",
+        help="Of tenants below zero, shown as receivables at the month end.",
     )
 
     def _all_lines(self, books):

@@ -35,6 +35,7 @@ class EnergyCashierClosing(models.Model):
         index=True,
         check_company=True,
         domain="[('type', '=', 'cash')]",
+        default=lambda self: self._only_cash_journal(),
     )
     currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
     user_id = fields.Many2one(
@@ -69,7 +70,7 @@ class EnergyCashierClosing(models.Model):
     payouts = fields.Monetary("Pay-outs", compute="_compute_sums")
     other_out = fields.Monetary("Other Payments", compute="_compute_sums")
     expected = fields.Monetary(compute="_compute_sums")
-    payment_count = fields.Integer(compute="_compute_sums")
+    payment_count = fields.Integer("Payments", compute="_compute_sums")
     older_count = fields.Integer(
         compute="_compute_sums", help="Earlier payments that no closing has counted."
     )
@@ -131,6 +132,14 @@ class EnergyCashierClosing(models.Model):
                     [*closing._open_domain(), ("date", "<", closing.date_from)]
                 )
             )
+
+    @api.model
+    def _only_cash_journal(self):
+        """The company's cash journal, where there is no choice."""
+        journals = self.env["account.journal"].search(
+            [("type", "=", "cash"), ("company_id", "=", self.env.company.id)], limit=2
+        )
+        return journals if len(journals) == 1 else journals.browse()
 
     def _before(self):
         """The closing before this one, of the same drawer and cashier."""

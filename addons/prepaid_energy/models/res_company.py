@@ -309,6 +309,14 @@ class ResCompany(models.Model):
             )
         return self.energy_journal_id
 
+    def _energy_counter_journal(self):
+        """Where the counter takes money if nobody chooses: cash, else a bank."""
+        return self.env["account.journal"].search(
+            [("type", "in", ("cash", "bank")), ("company_id", "=", self.id)],
+            order="type desc, sequence",
+            limit=1,
+        )
+
     def _new_energy_journal(self):
         if not self.chart_template:
             raise UserError(self.env._("%s has no chart of accounts yet.", self.name))

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import freeze_time, new_test_user, tagged
+from odoo.tools import format_date
 
 from .common import EnergyCase, add_point, credit
 
@@ -49,7 +50,9 @@ class TestWalletOperations(EnergyCase):
             }
         )
         self.assertTrue(wizard.preview)
+        promised = wizard._balance_after()
         wizard.action_confirm()
+        self.assertEqual(wizard.wallet_id._exact_balance(), promised)
         return wizard
 
     def liability(self, partner=None):
@@ -71,6 +74,14 @@ class TestWalletOperations(EnergyCase):
             self.assertEqual(self.liability(wallet.partner_id), Decimal(amount), name)
 
     # ------------------------------------------------------------------ transfer
+
+    def test_top_ups_to_choose_from_are_told_apart(self):
+        payment = self.topup(70)
+        self.assertEqual(payment.display_name, payment.name)
+        name = payment.with_context(energy_day_and_amount=True).display_name
+        self.assertIn(payment.name, name)
+        self.assertIn("70.00", name)
+        self.assertIn(format_date(self.env, payment.date), name)
 
     def test_a_transfer_moves_ledger_and_liability(self):
         wizard = self.operate("transfer", amount=20, other_wallet_id=self.other.id)

@@ -403,7 +403,7 @@ class EnergyProofLine(models.TransientModel):
     wallets = fields.Monetary(readonly=True)
     unbilled = fields.Monetary("Not Invoiced", readonly=True)
     debts = fields.Monetary(
-        "Shown as Receivable",
+        "Receivable",
         readonly=True,
         help="What tenants below zero owe, moved off the account for a month's end.",
     )

@@ -41,14 +41,7 @@ class EnergyTopup(models.TransientModel):
     @api.depends("wallet_id")
     def _compute_journal_id(self):
         for wizard in self:
-            wizard.journal_id = self.env["account.journal"].search(
-                [
-                    ("type", "in", ("cash", "bank")),
-                    ("company_id", "=", wizard.wallet_id.company_id.id),
-                ],
-                order="type desc, sequence",
-                limit=1,
-            )
+            wizard.journal_id = wizard.wallet_id.company_id._energy_counter_journal()
 
     def action_topup(self):
         """Fill the wallet; show the payment, or the line's ledger."""

@@ -28,6 +28,7 @@ class EnergyVoucherIssue(models.TransientModel):
     )
     count = fields.Integer("Number", required=True, default=50)
     amount = fields.Monetary(required=True)
+    total = fields.Monetary(compute="_compute_total")
     expires_on = fields.Date("Valid Until", help="Empty: for ever.")
     voucher_ids = fields.Many2many("energy.voucher", readonly=True)
     issued_count = fields.Integer(compute="_compute_issued_count")
@@ -37,6 +38,11 @@ class EnergyVoucherIssue(models.TransientModel):
     def _compute_currency_id(self):
         for wizard in self:
             wizard.currency_id = wizard.company_id.currency_id
+
+    @api.depends("count", "amount")
+    def _compute_total(self):
+        for wizard in self:
+            wizard.total = wizard.count * wizard.amount
 
     @api.depends("voucher_ids")
     def _compute_issued_count(self):

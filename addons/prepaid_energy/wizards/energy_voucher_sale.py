@@ -8,12 +8,15 @@ class EnergyVoucherCounter(models.AbstractModel):
     _name = "energy.voucher.counter"
     _description = "Vouchers at the Counter"
 
-    voucher_ids = fields.Many2many("energy.voucher", required=True)
+    voucher_ids = fields.Many2many("energy.voucher", string="Vouchers", required=True)
     company_id = fields.Many2one("res.company", compute="_compute_total")
     currency_id = fields.Many2one("res.currency", compute="_compute_total")
     total = fields.Monetary(compute="_compute_total")
     journal_id = fields.Many2one(
         "account.journal",
+        compute="_compute_journal_id",
+        store=True,
+        readonly=False,
         domain="[('type', 'in', ('cash', 'bank')), ('company_id', '=', company_id)]",
     )
 
@@ -24,6 +27,14 @@ class EnergyVoucherCounter(models.AbstractModel):
             wizard.company_id = vouchers.company_id[:1] or self.env.company
             wizard.currency_id = vouchers.currency_id[:1]
             wizard.total = float(vouchers._total())
+
+    @api.depends("voucher_ids")
+    def _compute_journal_id(self):
+        """The counter's cash, until another is chosen."""
+        for wizard in self:
+            company = wizard.voucher_ids.company_id[:1] or self.env.company
+            if wizard.journal_id.company_id != company:
+                wizard.journal_id = company._energy_counter_journal()
 
     def _vouchers(self):
         """The vouchers in sudo mode, for who may read them and is an accountant."""

@@ -118,7 +118,12 @@ class EnergyWalletOperation(models.TransientModel):
         for wizard in self:
             wizard.preview = self.env["ir.qweb"]._render(
                 "prepaid_energy.wallet_operation_preview",
-                {"rows": wizard._plan(), "notes": wizard._notes(), "wizard": wizard},
+                {
+                    "rows": wizard._plan(),
+                    "after": wizard.wallet_id._format(wizard._balance_after()),
+                    "notes": wizard._notes(),
+                    "wizard": wizard,
+                },
             )
 
     # ------------------------------------------------------------------ the plan
@@ -168,6 +173,24 @@ class EnergyWalletOperation(models.TransientModel):
             name = self.env._("Wallet %s: fee of the chargeback", wallet.name)
         return [(name, wallet._format(fee), "", "")] if fee else []
 
+    def _balance_after(self):
+        """What the wallet will hold (Decimal), as far as it is settled now."""
+        balance, amount, fee, bank_fee = (
+            Decimal(repr(value or 0.0))
+            for value in (self.balance, self.amount, self.topup_fee, self.bank_fee)
+        )
+        if self.operation == "close":
+            return Decimal(0)
+        if self.operation == "defer":
+            return max(balance, Decimal(0))
+        if self.operation == "writeoff":
+            return balance + amount
+        if self.operation == "reverse" and self.fee_back:
+            amount -= fee
+        if self.operation == "chargeback":
+            amount += bank_fee
+        return balance - amount
+
     def _notes(self):
         """What happens beside the bookings, in sentences."""
         wallet = self.wallet_id
@@ -213,9 +236,9 @@ class EnergyWalletOperation(models.TransientModel):
         for point in wallet.sudo().service_point_ids:  # sudo: shown, not decided
             notes.append(
                 self.env._(
-                    "%(point)s is taken off the wallet; last reading %(at)s UTC.",
+                    "%(point)s is taken off the wallet; last reading: %(at)s.",
                     point=point.name,
-                    at=point.meter_id.last_reading_at or "–",
+                    at=point._local(point.meter_id.last_reading_at) or "–",
                 )
             )
         return notes

@@ -7,19 +7,20 @@ from odoo.addons.prepaid_energy.wizards.energy_proof import BOOKS, WALLETS
 COMPANY = """
 SELECT %(company)s AS company_id, part.currency_id, %(date)s::date AS date,
        sum(part.wallets) AS wallets, sum(part.unbilled) AS unbilled,
-       sum(part.liability) AS liability
+       sum(part.debts) AS debts, sum(part.liability) AS liability
   FROM (SELECT currency_id, money::numeric - other::numeric - used::numeric AS wallets,
                other::numeric + used::numeric - billed::numeric AS unbilled,
-               0 AS liability
+               0 AS debts, 0 AS liability
           FROM (%(wallets)s) w(currency_id, partner_id, money, other, used, billed)
          UNION ALL
-        SELECT currency_id, 0, 0, amount::numeric
-          FROM (%(books)s) b(currency_id, partner_id, amount)) part
+        SELECT currency_id, 0, 0, CASE WHEN accrued THEN amount::numeric ELSE 0 END,
+               amount::numeric
+          FROM (%(books)s) b(currency_id, partner_id, accrued, amount)) part
  GROUP BY part.currency_id
 """
 NONE = """
 SELECT 0 AS company_id, 0 AS currency_id, NULL::date AS date, 0 AS wallets,
-       0 AS unbilled, 0 AS liability
+       0 AS unbilled, 0 AS debts, 0 AS liability
  WHERE false
 """
 
@@ -42,6 +43,7 @@ class EnergyProofReport(models.Model):
         "energy.wallet.entry": ["amount", "at", "kind"],
         "energy.usage": ["amount_total", "day", "wallet_id"],
         "energy.bill": ["amount_billed", "move_id"],
+        "energy.accrual": ["move_id", "reversal_id"],
         "account.move": ["date", "state"],
         "account.move.line": ["account_id", "amount_currency", "energy_wallet_id"],
     }
@@ -51,6 +53,7 @@ class EnergyProofReport(models.Model):
     date = fields.Date(readonly=True)
     wallets = fields.Monetary(readonly=True)
     unbilled = fields.Monetary("Not Invoiced", readonly=True)
+    debts = fields.Monetary("Receivable", readonly=True)
     liability = fields.Monetary("Account", readonly=True)
     difference = fields.Monetary(readonly=True)
 
@@ -64,8 +67,9 @@ class EnergyProofReport(models.Model):
                    round(proof.wallets, currency.decimal_places) AS wallets,
                    proof.wallets + proof.unbilled
                    - round(proof.wallets, currency.decimal_places) AS unbilled,
-                   proof.liability,
-                   proof.wallets + proof.unbilled - proof.liability AS difference
+                   proof.debts, proof.liability,
+                   proof.wallets + proof.unbilled + proof.debts - proof.liability
+                   AS difference
               FROM (%s) proof JOIN res_currency currency
                 ON currency.id = proof.currency_id
             """,

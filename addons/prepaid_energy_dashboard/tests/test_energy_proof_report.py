@@ -36,7 +36,7 @@ class TestEnergyProofReport(BillingCase):
             lambda line: line.currency_id == self.wallet.currency_id
         )
         self.assertTrue(row)
-        for name in ("wallets", "unbilled", "liability", "difference"):
+        for name in ("wallets", "unbilled", "debts", "liability", "difference"):
             self.assertAlmostEqual(row[name], line[name], 6, name)
         self.assertEqual(row.date, proof.date)
         return row
@@ -51,6 +51,14 @@ class TestEnergyProofReport(BillingCase):
         self.bill()
         row = self.same_as_proof()
         self.assertEqual((row.liability, row.unbilled, row.difference), (67, 0, 0))
+
+    def test_debts_that_an_accrual_shows_as_receivables_are_no_difference(self):
+        self.topup(20)
+        self.ingest((0, "0"), (86400 * 10, "120"))
+        self.bill()
+        self.env["energy.accrual"].create({"date": "2026-06-01"}).action_post()
+        row = self.same_as_proof()
+        self.assertEqual((row.debts, row.liability, row.difference), (13, 0, 0))
 
     def test_a_manual_entry_is_a_difference(self):
         self.topup(100)
