@@ -183,6 +183,7 @@ Prepaid Energy runs (ready after {seconds:.0f} s).
       operator (meters, relays)             operator / operator
       accountant (wallets, top-ups)         accountant / accountant
       energy manager                        manager / manager
+      head of department (quota requests)   head / head
       administrator                         admin / admin
 
 What to watch: 20 simulated meters are read every two seconds; their registers run

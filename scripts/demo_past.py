@@ -224,7 +224,7 @@ def make(day):
 
 
 def live_through(day):
-    clock.move_to(local(day, 5, 30))
+    clock.move_to(min(local(day, 5, 30), real_now))
     top_up(day)
     working = pieces[day] and day < today
     if working and (today - day).days <= ORDERS:
@@ -270,18 +270,21 @@ def baseline():
 
 def ask():
     """Requests for more: the head has granted one, the other one waits."""
-    for line, amount, reason in (
+    for name, amount, reason in (
         ("line_a", 200, "Order of Nordhaven: 120 shafts more than planned."),
         ("line_b", 900, "Rush order: a night shift until the end of the month."),
     ):
-        quota = ref(line).quota_ids.filtered(lambda quota: quota.state != "closed")[:1]
+        line = ref(name)
+        quota = line.quota_ids.filtered_domain([("month", "=", line._month())])
+        if not quota:
+            continue  # in the hours in which only the server has the next month
         request = (
             env["energy.quota.request"]
             .with_user(ref("user_foreman"))
             .create({"quota_id": quota.id, "amount": amount, "reason": reason})
         )
         request.action_submit()
-        if line == "line_a":
+        if name == "line_a":
             request.with_user(ref("user_head")).action_approve()
 
 
@@ -315,10 +318,10 @@ hold()
 env["energy.interval"]._cron_roll_up()
 env["energy.work"]._cron_allocate()
 baseline()
+env["energy.quota"]._cron_forecast()
 ask()
 close_month()
 env["energy.forecast"]._cron_learn()
-env["energy.quota"]._cron_forecast()
 env["energy.service.point"]._cron_watch_losses()
 env["energy.notice"]._cron_notices()
 result = len(hours) * len(used)
