@@ -46,7 +46,6 @@ class EnergyBaseline(models.Model):
         store=True,
         readonly=False,
         precompute=True,
-        check_company=True,
         ondelete="restrict",
         help="Neither line nor service point: all electricity that the site buys.",
     )
@@ -164,6 +163,12 @@ class EnergyBaseline(models.Model):
         "CHECK (target_percent >= 0 AND target_percent < 100)",
         "The target is between 0 and 100 % less.",
     )
+
+    @api.constrains("site_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).site_id.check_access("read")
 
     @api.constrains("site_id", "line_id", "service_point_id", "use_output")
     def _check_scope(self):

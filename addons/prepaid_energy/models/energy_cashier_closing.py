@@ -33,7 +33,6 @@ class EnergyCashierClosing(models.Model):
         "Cash Journal",
         required=True,
         index=True,
-        check_company=True,
         domain="[('type', '=', 'cash')]",
         default=lambda self: self._only_cash_journal(),
     )

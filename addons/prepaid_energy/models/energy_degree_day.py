@@ -17,7 +17,6 @@ class EnergyDegreeDay(models.Model):
     site_id = fields.Many2one(
         "energy.site",
         required=True,
-        check_company=True,
         ondelete="cascade",
         default=lambda self: self._default_site_id(),
     )
@@ -39,6 +38,12 @@ class EnergyDegreeDay(models.Model):
     _mean_range = models.Constraint(
         "CHECK (mean BETWEEN -90 AND 60)", "A mean temperature is in °C, -90 to 60."
     )
+
+    @api.constrains("site_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).site_id.check_access("read")
 
     @api.model
     def _default_site_id(self):

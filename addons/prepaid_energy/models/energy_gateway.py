@@ -30,7 +30,7 @@ class EnergyGateway(models.Model):
     _check_company_auto = True
 
     name = fields.Char(required=True)
-    site_id = fields.Many2one("energy.site", required=True, check_company=True)
+    site_id = fields.Many2one("energy.site", required=True)
     company_id = fields.Many2one(
         related="site_id.company_id", store=True, precompute=True
     )
@@ -55,6 +55,12 @@ class EnergyGateway(models.Model):
     _user_uniq = models.UniqueIndex(
         "(user_id) WHERE user_id IS NOT NULL", "This user belongs to another gateway."
     )
+
+    @api.constrains("site_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).site_id.check_access("read")
 
     @api.model_create_multi
     def create(self, vals_list):

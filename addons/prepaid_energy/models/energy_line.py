@@ -20,7 +20,6 @@ class EnergyLine(models.Model):
     site_id = fields.Many2one(
         "energy.site",
         required=True,
-        check_company=True,
         ondelete="restrict",
         default=lambda self: self._default_site_id(),
         help="Its clock tells when a month begins.",
@@ -89,6 +88,12 @@ class EnergyLine(models.Model):
     _shed_minutes_positive = models.Constraint(
         "CHECK (shed_minutes >= 0)", "The time between steps is not negative."
     )
+
+    @api.constrains("site_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).site_id.check_access("read")
 
     @api.constrains("warning_levels")
     def _check_warning_levels(self):

@@ -19,7 +19,6 @@ class EnergyLineOutput(models.Model):
         "Production Line",
         required=True,
         index=True,
-        check_company=True,
         ondelete="cascade",
     )
     company_id = fields.Many2one(
@@ -56,6 +55,12 @@ class EnergyLineOutput(models.Model):
     _quantity_positive = models.Constraint(
         "CHECK (quantity >= 0)", "An output is not negative."
     )
+
+    @api.constrains("line_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).line_id.check_access("read")
 
     @api.constrains("day", "line_id")
     def _check_day(self):

@@ -33,7 +33,6 @@ class EnergyLinePlan(models.Model):
         "Production Line",
         required=True,
         index=True,
-        check_company=True,
         ondelete="cascade",
     )
     company_id = fields.Many2one(
@@ -112,6 +111,12 @@ class EnergyLinePlan(models.Model):
         "CHECK (amount >= 0 AND per_unit >= 0 AND carry_percent >= 0)",
         "Amounts and limits of a plan are not negative.",
     )
+
+    @api.constrains("line_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).line_id.check_access("read")
 
     @api.constrains("date_from", "date_to", "line_id")
     def _check_months(self):

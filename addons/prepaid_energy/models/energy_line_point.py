@@ -25,7 +25,6 @@ class EnergyLinePoint(models.Model):
         "Production Line",
         required=True,
         index=True,
-        check_company=True,
         ondelete="cascade",
     )
     service_point_id = fields.Many2one(

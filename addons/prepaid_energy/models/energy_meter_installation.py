@@ -17,7 +17,9 @@ class EnergyMeterInstallation(models.Model):
         "energy.meter", required=True, ondelete="restrict", check_company=True
     )
     service_point_id = fields.Many2one(
-        "energy.service.point", required=True, ondelete="restrict", check_company=True
+        "energy.service.point",
+        required=True,
+        ondelete="restrict",
     )
     company_id = fields.Many2one(
         related="service_point_id.company_id", store=True, precompute=True

@@ -29,7 +29,6 @@ class EnergyQuotaRequest(models.Model):
         "energy.quota",
         required=True,
         index=True,
-        check_company=True,
         ondelete="restrict",
         domain=OPEN_QUOTA,
     )
@@ -79,6 +78,12 @@ class EnergyQuotaRequest(models.Model):
     _amount_positive = models.Constraint(
         "CHECK (amount > 0)", "A request asks for more than nothing."
     )
+
+    @api.constrains("quota_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).quota_id.check_access("read")
 
     @api.depends("quota_id")
     def _compute_until(self):

@@ -23,7 +23,6 @@ class EnergyQuotaTransfer(models.Model):
         "From",
         required=True,
         index=True,
-        check_company=True,
         ondelete="restrict",
         domain="[('state', '!=', 'closed'), ('remaining', '>', 0)]",
     )

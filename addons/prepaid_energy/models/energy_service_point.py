@@ -24,9 +24,7 @@ class EnergyServicePoint(models.Model):
     _check_company_auto = True
 
     name = fields.Char(required=True, tracking=True)
-    site_id = fields.Many2one(
-        "energy.site", required=True, check_company=True, ondelete="restrict"
-    )
+    site_id = fields.Many2one("energy.site", required=True, ondelete="restrict")
     company_id = fields.Many2one(
         related="site_id.company_id", store=True, precompute=True, index=True
     )
@@ -90,6 +88,12 @@ class EnergyServicePoint(models.Model):
     )
     power_kw = fields.Float(related="meter_id.power_kw")
     active = fields.Boolean(default=True)
+
+    @api.constrains("site_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).site_id.check_access("read")
 
     @api.constrains("parent_id")
     def _check_tree(self):

@@ -191,6 +191,50 @@ class TestAccess(EnergyCase):
         with self.assertRaisesRegex(AccessError, "no gateway's user"):
             gateway.action_new_key()
 
+    def test_what_the_company_follows_from_can_be_chosen_in_a_form(self):
+        """A field that must fit the company offers nothing while that is unknown."""
+        for model in self.env.values():
+            company = model._fields.get("company_id")
+            if not (model._name.startswith("energy.") and company and company.related):
+                continue
+            field = model._fields[company.related.partition(".")[0]]
+            self.assertFalse(getattr(field, "check_company", False), field)
+
+    def test_nothing_is_moved_to_another_company(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        site = self.env["energy.site"].create(
+            {"name": "Elsewhere", "company_id": company.id}
+        )
+        department = self.env["hr.department"].create(
+            {"name": "All", "company_id": False}
+        )
+        here, there = (
+            self.env["energy.line"].create(
+                {"name": "Line", "site_id": one.id, "department_id": department.id}
+            )
+            for one in (self.site, site)
+        )
+        manager = new_test_user(
+            self.env,
+            "mover",
+            groups="prepaid_energy.group_energy_manager",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        plan = self.env["energy.line.plan"].create({"line_id": here.id, "amount": 1})
+        output = self.env["energy.line.output"].create(
+            {"line_id": here.id, "quantity": 1, "day": "2026-01-01"}
+        )
+        for record, values in (
+            (plan, {"line_id": there.id}),
+            (output, {"line_id": there.id}),
+            (here, {"site_id": site.id}),
+            (self.point, {"site_id": site.id}),
+        ):
+            record.flush_recordset()
+            with self.assertRaises(AccessError, msg=record._name):
+                record.with_user(manager).write(values)
+
     def test_nobody_gets_the_key_of_another_user_by_a_gateway(self):
         manager = new_test_user(
             self.env, "climber", groups="prepaid_energy.group_energy_manager"
