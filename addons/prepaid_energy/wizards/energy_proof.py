@@ -191,7 +191,7 @@ class EnergyProof(models.TransientModel):
 
     def _causes(self, partners, strays):
         """The documents behind each difference, as values of ``energy.proof.cause``."""
-        causes = self._debt_causes()
+        causes = []
         if any(strays.values()):
             causes += self._stray_causes()
         Wallet = self.env["energy.wallet"].with_context(active_test=False)
@@ -204,7 +204,7 @@ class EnergyProof(models.TransientModel):
                 ]
             )
             causes += self._wallet_causes(wallets)
-        return causes
+        return causes + self._debt_causes()
 
     def _debt_causes(self):
         """What is shown as a receivable at this date: a cause, and no difference."""
@@ -225,7 +225,8 @@ class EnergyProof(models.TransientModel):
                 "move_id": line.move_id.id,
                 "amount": -line.amount_currency,
                 "text": self.env._(
-                    "%s is below zero: shown as a receivable until the next day.",
+                    "No difference: %s is below zero, shown as a receivable until the "
+                    "next day.",
                     line.partner_id.name,
                 ),
             }
