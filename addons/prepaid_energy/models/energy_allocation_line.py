@@ -84,7 +84,10 @@ class EnergyAllocationLine(models.Model):
         self._refuse(vals)
         if not self.env.su:
             self._reopen()
-        return super().write(vals)
+        result = super().write(vals)
+        if "allocation_id" in vals and not self.env.su:
+            self._reopen()  # it must not come into one that is posted
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_open(self):

@@ -195,6 +195,14 @@ class TestAllocation(LineCase):
             allocation.action_post()
         self.assertEqual(allocation.state, "simulated")
 
+    def test_no_part_is_moved_into_a_posted_one(self):
+        self.use(self.a1, 200)
+        posted, other = self.by_lines(), self.by_lines()
+        posted.action_simulate()
+        posted.action_post()
+        with self.assertRaisesRegex(UserError, "posted"):
+            other.line_ids[0].write({"allocation_id": posted.id})
+
     def test_amounts_and_states_are_not_typed(self):
         with self.assertRaises(UserError):
             self.by_lines().write({"state": "posted"})
