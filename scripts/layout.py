@@ -8,7 +8,8 @@ from pathlib import Path
 from console import Fail
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCAL = ROOT / ".local"
+# Resolved: servers go on when a checkout that only links to it is deleted.
+LOCAL = (ROOT / ".local").resolve()
 SHARED = Path(os.environ.get("PREPAID_SHARED", ROOT.parent / "shared"))
 ADDONS = ROOT / "addons"
 BRIDGE = ROOT / "connectors" / "meter_bridge"
