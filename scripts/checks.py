@@ -140,7 +140,7 @@ def _system():
     try:
         return _pytest("system", PYTHON, ["tests/system", "-p", "no:odoo"])
     finally:
-        for name in ("test-bridge", "test-plant", "test-odoo"):
+        for name in ("test-bridge", "test-plant", "test-odoo", "test-people"):
             services.stop(name)
 
 

@@ -95,9 +95,8 @@ def system():
     services.stop("test-odoo")
 
 
-@pytest.fixture
-def phone(system, request):
-    """A page of a phone's size in real Chromium; a screenshot is kept of its end."""
+@pytest.fixture(scope="session")
+def browser():
     from playwright.sync_api import sync_playwright
 
     SHOTS.mkdir(parents=True, exist_ok=True)
@@ -106,11 +105,40 @@ def phone(system, request):
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        context = browser.new_context(
-            viewport={"width": 390, "height": 844}, base_url=system.url
-        )
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        yield page
-        page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
+        yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def odoo_url(system):
+    """The address of the Odoo that pages open; a module may have another."""
+    return system.url
+
+
+def _page(browser, odoo_url, request, width, height):
+    """A page in a window of its own; a screenshot is kept of its end."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, base_url=odoo_url
+    )
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    page.screenshot(path=SHOTS / f"{request.node.name}.png", full_page=True)
+    context.close()
+
+
+@pytest.fixture
+def phone(browser, odoo_url, request):
+    """A page of a phone's size in real Chromium."""
+    yield from _page(browser, odoo_url, request, 390, 844)
+
+
+@pytest.fixture
+def desk(browser, odoo_url, request):
+    """A page of an office screen's size in real Chromium."""
+    yield from _page(browser, odoo_url, request, 1366, 800)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if SHOTS.exists():
+        terminalreporter.write_line(f"screenshots of the browser tests: {SHOTS}")

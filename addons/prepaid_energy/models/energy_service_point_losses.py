@@ -165,6 +165,18 @@ class EnergyServicePoint(models.Model):
         )
         return [(Decimal(energy), Decimal(loss)) for energy, loss in found]
 
+    def action_view_loss_picture(self):
+        """Open the heat map of this feeder's losses, on a page of its own."""
+        self.ensure_one()
+        view = self.env.ref("prepaid_energy.energy_service_point_view_form_heat_map")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Losses of %s", self.name),
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [(view.id, "form")],
+        }
+
     def action_view_losses(self):
         """Open the losses of this feeder by hour."""
         self.ensure_one()

@@ -137,6 +137,13 @@ class EnergyLeakReport(models.Model):
         since = fields.Datetime.now() - timedelta(days=DAYS)
         return SQL(LEAKS, since=since)
 
+    def action_open(self):
+        """Show when it leaks: a feeder's heat map, else the hours."""
+        self.ensure_one()
+        if self.kind == "loss":
+            return self.service_point_id.action_view_loss_picture()
+        return self.action_open_hours()
+
     def action_open_hours(self):
         """Open the hours that this line is made of."""
         self.ensure_one()

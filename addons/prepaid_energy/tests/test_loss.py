@@ -232,6 +232,12 @@ class TestLeaks(LossCase):
         )
         action = loss.action_open_hours()
         self.assertEqual(action["res_model"], "energy.loss")
+        action = loss.action_open()
+        self.assertEqual(action["res_id"], loss.service_point_id.id)
+        [(view_id, kind)] = action["views"]
+        self.assertEqual(kind, "form")
+        view = self.env["ir.ui.view"].browse(view_id)
+        self.assertIn("loss_picture", view.arch)
 
     def test_another_company_and_tenants_see_no_losses(self):
         self.run_hours(3, 100, 60, 35)
