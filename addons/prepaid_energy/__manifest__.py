@@ -77,6 +77,8 @@
         "views/menus.xml",
         "views/energy_notice_views.xml",
         "views/digest_digest_views.xml",
+        "wizards/energy_setup_views.xml",
+        "wizards/energy_setup_import_views.xml",
         "views/energy_quota_views.xml",
         "views/energy_line_plan_views.xml",
         "views/energy_allocation_views.xml",

@@ -31,6 +31,8 @@ from . import (
     energy_forecast,
     energy_gateway,
     energy_gateway_configuration,
+    energy_gateway_line,
+    energy_gateway_file,
     energy_line,
     energy_line_forecast,
     energy_line_plan,

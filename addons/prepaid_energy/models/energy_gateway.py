@@ -273,9 +273,7 @@ class EnergyGateway(models.Model):
         :raise AccessError: only managers hand out keys.
         """
         self.ensure_one()
-        self.check_access("write")
-        if not self.env.user.has_group("prepaid_energy.group_energy_manager"):
-            raise AccessError(self.env._("Only energy managers make API keys."))
+        self._check_may_make_keys()
         key = self._new_api_key()
         return {
             "type": "ir.actions.client",
@@ -288,6 +286,12 @@ class EnergyGateway(models.Model):
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
+
+    def _check_may_make_keys(self):
+        """Raise AccessError unless the user may write the gateway, as a manager."""
+        self.check_access("write")
+        if not self.env.user.has_group("prepaid_energy.group_energy_manager"):
+            raise AccessError(self.env._("Only energy managers make API keys."))
 
     def _new_api_key(self):
         """Replace the gateway's API keys by a new one.

@@ -1,0 +1,79 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..exchange.bridge_file import bridge_file
+
+
+class EnergyGateway(models.Model):
+    """The file that a bridge needs, ready to use."""
+
+    _inherit = "energy.gateway"
+
+    line_ids = fields.One2many("energy.gateway.line", "gateway_id", "Lines")
+
+    def _add_lines(self):
+        """Add the lines that the gateway's meters name and it does not have yet."""
+        for gateway in self:
+            named = {meter.line for meter in gateway.meter_ids if meter.line}
+            missing = sorted(named - {*gateway.line_ids.mapped("name")})
+            self.env["energy.gateway.line"].create(
+                [{"gateway_id": gateway.id, "name": name} for name in missing]
+            )
+
+    def _bridge_file(self):
+        """A new API key in a ``bridge.toml`` that has everything; the old key ends.
+
+        :raise UserError: the gateway has no line, or one that cannot be reached yet.
+        """
+        self.ensure_one()
+        if not self.line_ids:
+            raise UserError(
+                self.env._(
+                    "%s: add a line first, with the address at which the bridge "
+                    "reaches it.",
+                    self.name,
+                )
+            )
+        if lost := self.line_ids.filtered(lambda line: not line._is_placed()):
+            raise UserError(
+                self.env._(
+                    "%(gateway)s: where is the line %(line)s? Give its IP address, or "
+                    "its serial port.",
+                    gateway=self.name,
+                    line=lost[0].name,
+                )
+            )
+        places = [(line.serial_port, line.host, line.port) for line in self.line_ids]
+        if len({*places}) < len(places):
+            raise UserError(
+                self.env._("%s: two lines have the same address.", self.name)
+            )
+        return bridge_file(
+            self.name,
+            self.get_base_url(),
+            self.env.cr.dbname,
+            self._new_api_key(),
+            [line._file_table() for line in self.line_ids],
+        )
+
+    def action_bridge_file(self):
+        """Make a new API key and hand out ``bridge.toml`` with it, once.
+
+        The key is in the answer only: it is stored as a hash.
+
+        :raise AccessError: only managers hand out keys.
+        """
+        self.ensure_one()
+        self._check_may_make_keys()
+        return {
+            "type": "ir.actions.client",
+            "tag": "energy_download",
+            "params": {
+                "name": "bridge.toml",
+                "content": self._bridge_file(),
+                "message": self.env._(
+                    "bridge.toml has this gateway's API key in it. The key is shown "
+                    "nowhere again; a new file makes a new key."
+                ),
+            },
+        }

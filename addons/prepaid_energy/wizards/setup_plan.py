@@ -1,0 +1,518 @@
+"""What a list of meters and tenants would make of a site, and the making of it.
+
+A plain class: :meth:`SetupPlan.judge` only reads, :meth:`SetupPlan.write` makes what
+was judged, in batches. Preview and import both begin with ``judge``, so that what is
+written was seen to fit the records of that moment.
+"""
+
+from collections import defaultdict
+
+from odoo import fields
+
+from ..exchange.meter_list import HEADINGS
+
+NEW, UPDATE, SAME, ERROR = "new", "update", "same", "error"
+QUIET = {
+    "tracking_disable": True,
+    "mail_create_nosubscribe": True,
+    "mail_create_nolog": True,
+}
+METER_FIELDS = {
+    "profile": "profile",
+    "line": "line",
+    "address": "address",
+    "ct": "ct_ratio",
+    "relay": "has_relay",
+}
+
+
+def fold(text):
+    """Names are the same whatever their case."""
+    return (text or "").casefold()
+
+
+class Entry:
+    """A row with what it would do."""
+
+    def __init__(self, row):
+        self.row, self.values = row, row.values
+        self.reasons = []
+        self.point = self.meter = self.wallet = None  # those that exist
+        self.changes = {"point": {}, "meter": {}}
+        self.changed = []
+
+    @property
+    def state(self):
+        """new, update, same or error."""
+        if self.reasons:
+            return ERROR
+        if not self.point or (self.values.get("serial") and not self.meter):
+            return NEW
+        return UPDATE if self.changed else SAME
+
+
+class SetupPlan:
+    """How to use: ``plan = SetupPlan(…); plan.judge(); plan.write()``.
+
+    :param recordset site: where the points are.
+    :param recordset tariff: of new points.
+    :param recordset policy: of new wallets; may be empty.
+    :param recordset gateway: of meters with a line; may be empty.
+    :param list rows: :class:`~..exchange.meter_list.Row`.
+    """
+
+    def __init__(self, site, tariff, policy, gateway, rows):
+        self.env, self.site, self.company = site.env, site, site.company_id
+        self.tariff, self.policy, self.gateway = tariff, policy, gateway
+        self.entries = [Entry(row) for row in rows]
+
+    # ----------------------------------------------------------------------- judging
+
+    def judge(self):
+        """Find what exists and what is wrong in each row; writes nothing."""
+        self._load()
+        for entry in self.entries:
+            entry.reasons += [self._problem(*one) for one in entry.row.problems]
+        self._refuse_twice()
+        for entry in self.entries:
+            if entry.values.get("point"):
+                self._judge_meter(entry)
+                self._judge_tenant(entry)
+                self._judge_point(entry)
+        self._judge_feeders()
+        return self.entries
+
+    def _load(self):
+        env, values = self.env, [entry.values for entry in self.entries]
+        points = env["energy.service.point"].search([("site_id", "=", self.site.id)])
+        self.points = {}
+        for point in points.sorted("id", reverse=True):  # the oldest of equals
+            self.points[fold(point.name)] = point
+        serials = [one["serial"] for one in values if one.get("serial")]
+        # sudo: a serial number is taken in whatever company
+        meters = env["energy.meter"].sudo().with_context(active_test=False)
+        self.meters = {
+            meter.serial: meter for meter in meters.search([("serial", "in", serials)])
+        }
+        self.taken = {
+            (meter.line, meter.address): meter
+            for meter in (self.gateway and self.gateway.meter_ids) or ()
+            if meter.line and meter.address
+        }
+        wallets = env["energy.wallet"].search(
+            [("company_id", "=", self.company.id), ("kind", "=", "tenant")]
+        )
+        self.wallets = defaultdict(env["energy.wallet"].browse)
+        for wallet in wallets:
+            if wallet.currency_id == self.tariff.currency_id:
+                self.wallets[fold(wallet.partner_id.name)] |= wallet
+        self._load_partners(values)
+
+    def _load_partners(self, values):
+        names = {one["tenant"] for one in values if one.get("tenant")}
+        partners = self.env["res.partner"].search(
+            [
+                ("name", "in", list(names)),
+                ("parent_id", "=", False),
+                ("company_id", "in", (False, self.company.id)),
+            ]
+        )
+        self.partners = defaultdict(self.env["res.partner"].browse)
+        for partner in partners:
+            self.partners[fold(partner.name)] |= partner
+        self.emails = {}  # the first e-mail that the file gives a tenant
+
+    def _refuse_twice(self):
+        """Points, serials and places are named once in a file."""
+        env = self.env
+        for columns in (("point",), ("serial",), ("line", "address")):
+            first = {}
+            for entry in self.entries:
+                key = tuple(fold(entry.values.get(column)) for column in columns)
+                if not all(key):
+                    continue
+                other = first.setdefault(key, entry)
+                if other is not entry:
+                    entry.reasons.append(
+                        env._(
+                            "%(what)s %(value)s is in row %(row)s already.",
+                            what=" ".join(self._title(column) for column in columns),
+                            value=" ".join(entry.values[c] for c in columns),
+                            row=other.row.number,
+                        )
+                    )
+
+    def _judge_meter(self, entry):
+        env, values = self.env, entry.values
+        serial = values.get("serial")
+        entry.point = self.points.get(fold(values["point"]))
+        meter = self.meters.get(serial)
+        if meter and meter.company_id != self.company:
+            entry.reasons.append(env._("Meter %s is in another company.", serial))
+            return
+        if meter and not meter.active:
+            entry.reasons.append(env._("Meter %s is archived.", serial))
+            return
+        entry.meter = meter and meter.with_env(env)
+        here = entry.point and entry.point.meter_id
+        if serial and here and here.serial != serial:
+            text = env._(
+                "%(point)s has the meter %(meter)s: exchange it there, not here.",
+                point=entry.point.name,
+                meter=here.serial,
+            )
+            entry.reasons.append(text)
+        elsewhere = meter and entry.meter.service_point_id
+        if elsewhere and elsewhere != entry.point:
+            text = env._(
+                "Meter %(meter)s is installed at %(point)s.",
+                meter=serial,
+                point=elsewhere.name,
+            )
+            entry.reasons.append(text)
+        place = values.get("line"), values.get("address")
+        other = all(place) and self.taken.get(place)
+        if other and other.serial != serial:
+            text = env._(
+                "Meter %(meter)s has address %(address)s on line %(line)s already.",
+                meter=other.serial,
+                line=place[0],
+                address=place[1],
+            )
+            entry.reasons.append(text)
+        if entry.meter and not entry.reasons:
+            self._meter_changes(entry)
+
+    def _meter_changes(self, entry):
+        values, meter = entry.values, entry.meter
+        if not meter.service_point_id:
+            entry.changed.append(self._title("serial"))
+        for column, field in METER_FIELDS.items():
+            if column in values and (meter[field] or "") != (values[column] or ""):
+                entry.changes["meter"][field] = values[column]
+                entry.changed.append(self._title(column))
+        if values.get("line") and meter.gateway_id != self.gateway:
+            if meter.gateway_id:
+                text = self.env._(
+                    "Meter %(meter)s belongs to the gateway %(gateway)s.",
+                    meter=meter.serial,
+                    gateway=meter.gateway_id.name,
+                )
+                entry.reasons.append(text)
+            else:
+                entry.changes["meter"]["gateway_id"] = True
+                entry.changed.append(self.env._("Gateway"))
+        opening = values.get("opening")
+        current = meter.installation_ids.filtered(lambda one: not one.date_to)[:1]
+        if opening is not None and current:
+            if float(opening) != current.opening_register or (
+                not opening and not current.opening_counts
+            ):
+                entry.reasons.append(
+                    self.env._(
+                        "Meter %s is installed already; its opening register is "
+                        "changed at the installation.",
+                        meter.serial,
+                    )
+                )
+
+    def _judge_tenant(self, entry):
+        env, name = self.env, entry.values.get("tenant")
+        if not name:
+            return
+        email = entry.values.get("email")
+        if email and fold(self.emails.setdefault(fold(name), email)) != fold(email):
+            entry.reasons.append(
+                env._(
+                    "%(tenant)s has the e-mail %(email)s in a row above.",
+                    tenant=name,
+                    email=self.emails[fold(name)],
+                )
+            )
+        wallet = entry.point and entry.point.wallet_id
+        if wallet and fold(wallet.partner_id.name) != fold(name):
+            entry.reasons.append(
+                env._(
+                    "%(point)s is paid by the wallet %(wallet)s: change it there, not "
+                    "here.",
+                    point=entry.point.name,
+                    wallet=wallet.name,
+                )
+            )
+        wallets = wallet or self.wallets[fold(name)]
+        if len(wallets) > 1:
+            text = env._("%s has several wallets: choose one at the point.", name)
+            entry.reasons.append(text)
+        elif not wallets and len(self.partners[fold(name)]) > 1:
+            entry.reasons.append(env._("Several contacts are named %s.", name))
+        entry.wallet = wallets[:1]
+        partner = wallets[:1].partner_id or self.partners[fold(name)][:1]
+        if email and partner and not partner.email:
+            entry.changed.append(self._title("email"))
+        elif email and partner and fold(partner.email) != fold(email):
+            text = env._(
+                "%(tenant)s has the e-mail %(email)s: change it at the contact.",
+                tenant=name,
+                email=partner.email,
+            )
+            entry.reasons.append(text)
+
+    def _judge_point(self, entry):
+        point, values = entry.point, entry.values
+        if not point:
+            return
+        if values.get("tenant") and not point.wallet_id:
+            entry.changed.append(self._title("tenant"))
+        safe = values.get("life_safety")
+        if safe is not None and safe != point.life_safety:
+            if not safe:
+                entry.reasons.append(
+                    self.env._(
+                        "%s is a life-safety load: only a person takes that off, at "
+                        "the point.",
+                        point.name,
+                    )
+                )
+            entry.changes["point"]["life_safety"] = safe
+            entry.changed.append(self._title("life_safety"))
+        feeder = values.get("feeder")
+        if feeder and fold(point.parent_id.name) != fold(feeder):
+            entry.changed.append(self._title("feeder"))
+
+    def _judge_feeders(self):
+        """Each feeder exists or will; none feeds itself."""
+        env = self.env
+        named = {}
+        for entry in reversed(self.entries):
+            named[fold(entry.values.get("point"))] = entry
+        for entry in self.entries:
+            feeder = entry.values.get("feeder")
+            if not feeder:
+                continue
+            if fold(feeder) not in named and fold(feeder) not in self.points:
+                text = env._(
+                    "Its feeder %s is not in the file nor at the site.", feeder
+                )
+                entry.reasons.append(text)
+            elif self._feeds_itself(fold(entry.values.get("point")), named):
+                entry.reasons.append(env._("%s would feed itself.", feeder))
+        # a point whose feeder is left out is left out as well, however deep
+        wrong = True
+        while wrong:
+            wrong = [
+                entry
+                for entry in self.entries
+                if not entry.reasons and self._feeder_fails(entry, named)
+            ]
+            for entry in wrong:
+                above = named[fold(entry.values["feeder"])]
+                text = env._("Its feeder, row %s, has an error.", above.row.number)
+                entry.reasons.append(text)
+
+    def _feeder_fails(self, entry, named):
+        feeder = fold(entry.values.get("feeder"))
+        above = named.get(feeder)
+        return bool(above and above.reasons and feeder not in self.points)
+
+    def _feeds_itself(self, name, named):
+        seen, current = {name}, name
+        while current := self._feeder_of(current, named):
+            if current in seen:
+                return current == name
+            seen.add(current)
+        return False
+
+    def _feeder_of(self, name, named):
+        entry = named.get(name)
+        if entry and entry.values.get("feeder"):
+            return fold(entry.values["feeder"])
+        point = self.points.get(name)
+        return fold(point.parent_id.name) if point else ""
+
+    # ----------------------------------------------------------------------- writing
+
+    def write(self):
+        """Make what was judged; rows with errors are left out.
+
+        :return: the wallets of the rows' tenants.
+        """
+        entries = [e for e in self.entries if e.state in (NEW, UPDATE)]
+        if not self.gateway and any(e.values.get("line") for e in entries):
+            self.gateway = self.env["energy.gateway"].create(
+                {"name": self.env._("Bridge"), "site_id": self.site.id}
+            )
+        wallets = self._write_wallets(entries)
+        self._write_points(entries)
+        self._write_meters(entries)
+        self._write_changes(entries)
+        self.gateway._add_lines()
+        return wallets
+
+    def _write_wallets(self, entries):
+        env = self.env
+        tenants = {}
+        for entry in entries:
+            name = entry.values.get("tenant")
+            if name and fold(name) not in tenants:
+                tenants[fold(name)] = name
+        missing = [
+            key for key in tenants if not self.wallets[key] and not self.partners[key]
+        ]
+        # sudo: whoever sets up energy need not be allowed to make contacts otherwise
+        made = (
+            env["res.partner"]
+            .sudo()
+            .with_context(**QUIET)
+            .create(
+                [
+                    {
+                        "name": tenants[key],
+                        "is_company": True,
+                        "email": self.emails.get(key),
+                        "company_id": self.company.id,
+                    }
+                    for key in missing
+                ]
+            )
+        )
+        for key, partner in zip(missing, made.with_env(env), strict=True):
+            self.partners[key] = partner
+        without = [key for key in tenants if not self.wallets[key]]
+        wallets = env["energy.wallet"].with_context(**QUIET)
+        wallets = wallets.create(
+            [
+                {
+                    "name": tenants[key],
+                    "partner_id": self.partners[key].id,
+                    "company_id": self.company.id,
+                    "currency_id": self.tariff.currency_id.id,
+                    "policy_id": self.policy.id,
+                }
+                for key in without
+            ]
+        )
+        for key, wallet in zip(without, wallets, strict=True):
+            self.wallets[key] = wallet
+        for key in tenants:
+            partner = self.wallets[key][:1].partner_id
+            if self.emails.get(key) and not partner.email:
+                partner.sudo().email = self.emails[key]  # sudo: as above
+        return env["energy.wallet"].union(*(self.wallets[key] for key in tenants))
+
+    def _write_points(self, entries):
+        """New points, feeders before what they feed: one batch a level."""
+        waiting = [entry for entry in entries if not entry.point]
+        Point = self.env["energy.service.point"].with_context(**QUIET)
+        while waiting:
+            ready = [
+                entry
+                for entry in waiting
+                if not entry.values.get("feeder")
+                or fold(entry.values["feeder"]) in self.points
+            ]
+            points = Point.create([self._point_values(entry) for entry in ready])
+            for entry, point in zip(ready, points, strict=True):
+                entry.point = point
+                self.points[fold(point.name)] = point
+            waiting = [entry for entry in waiting if not entry.point]
+
+    def _point_values(self, entry):
+        values = entry.values
+        feeder = self.points.get(fold(values.get("feeder")))
+        return {
+            "name": values["point"],
+            "site_id": self.site.id,
+            "parent_id": feeder.id if feeder else False,
+            "tariff_id": self.tariff.id,
+            "commodity": self.tariff.commodity,
+            "wallet_id": self._wallet_of(entry).id,
+            "life_safety": values.get("life_safety", False),
+        }
+
+    def _wallet_of(self, entry):
+        return entry.wallet or self.wallets[fold(entry.values.get("tenant"))][:1]
+
+    def _write_meters(self, entries):
+        with_meter = [entry for entry in entries if entry.values.get("serial")]
+        fresh = [entry for entry in with_meter if not entry.meter]
+        Meter = self.env["energy.meter"].with_context(**QUIET)
+        meters = Meter.create([self._meter_values(entry) for entry in fresh])
+        for entry, meter in zip(fresh, meters, strict=True):
+            entry.meter = meter
+        now = fields.Datetime.now()
+        self.env["energy.meter.installation"].create(
+            [
+                {
+                    "meter_id": entry.meter.id,
+                    "service_point_id": entry.point.id,
+                    "date_from": now,
+                    "opening_register": float(entry.values.get("opening") or 0),
+                    "opening_counts": "opening" in entry.values,
+                }
+                for entry in with_meter
+                if not entry.meter.service_point_id
+            ]
+        )
+
+    def _meter_values(self, entry):
+        values = entry.values
+        given = {
+            field: values[column]
+            for column, field in METER_FIELDS.items()
+            if column in values
+        }
+        return {
+            **given,
+            "serial": values["serial"],
+            "company_id": self.company.id,
+            "gateway_id": self.gateway.id if values.get("line") else False,
+        }
+
+    def _write_changes(self, entries):
+        for entry in entries:
+            meter, point = entry.changes["meter"], entry.changes["point"]
+            if meter.get("gateway_id"):
+                meter["gateway_id"] = self.gateway.id
+            if meter:
+                entry.meter.write(meter)
+            feeder = self.points.get(fold(entry.values.get("feeder")))
+            if feeder and entry.point.parent_id != feeder:
+                point["parent_id"] = feeder.id
+            wallet = self._wallet_of(entry)
+            if wallet and not entry.point.wallet_id:
+                point["wallet_id"] = wallet.id
+            if point:
+                entry.point.write(point)
+
+    # ------------------------------------------------------------------------- words
+
+    def _title(self, column):
+        return HEADINGS[column]
+
+    def _problem(self, kind, column, text):
+        """What is wrong in a cell, in words."""
+        env, title = self.env, self._title(column)
+        if kind == "needs":
+            other = self._title(text)
+            return env._(
+                "%(column)s is given, %(other)s is missing.", column=title, other=other
+            )
+        words = {
+            "missing": env._("is missing"),
+            "yes_no": env._("is neither yes nor no"),
+            "number": env._("is no number"),
+            "ambiguous": env._(
+                "may be thousands or decimals: write it without a comma, or with a "
+                "decimal point"
+            ),
+            "ratio": env._(
+                "is no transformer ratio with at most 6 decimals: write 200/5 or 40"
+            ),
+            "register": env._("is no register: 0 to 99999999, with at most 3 decimals"),
+            "email": env._("is no e-mail address"),
+            "mangled": env._(
+                "was shortened by a spreadsheet: format the column as text and enter "
+                "the number again"
+            ),
+        }
+        return f"{title} {text} {words[kind]}.".replace("  ", " ")
