@@ -24,7 +24,7 @@ def bridge_file(name, url, database, key, lines):
 
     :param list lines: dicts with the keys of ``[[line]]``; empty values are left out.
     """
-    shown = " ".join(name.split())
+    shown = "".join(c if c.isprintable() else " " for c in name)
     text = HEAD.format(
         name=shown, url=_toml(url), database=_toml(database), key=_toml(key)
     )

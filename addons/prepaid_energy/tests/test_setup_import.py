@@ -135,7 +135,7 @@ class TestSetupImport(TransactionCase):
             ("A,,,a@b.example,X-1,,,,,,,", "Tenant is missing"),
             ("A,,,,X-1,sdm630,hall,,,,,", "Address is missing"),
             ("A,,,,X-1,,hall,5,,,,", "Profile is missing"),
-            ("A,Nowhere,,,X-1,,,,,,,", "feeder Nowhere is neither here"),
+            ("A,Nowhere,,,X-1,,,,,,,", "feeder Nowhere is not in the file"),
             ("A,A,,,X-1,,,,,,,", "A would feed itself"),
         ):
             self.assertIn(text, self.problem(line), line)

@@ -82,6 +82,18 @@ class EnergySetup(models.TransientModel):
         # sudo: a manager of energy may not read accounts otherwise
         company = self.env.company.sudo()
         account = company.energy_prepayment_account_id
+        if not company.root_id.chart_template:
+            return self._step(
+                "books",
+                _("Accounts"),
+                _(
+                    "First the company needs a chart of accounts: choose your "
+                    "country's package under Fiscal Localization, save, and come back."
+                ),
+                False,
+                [],
+                _("Choose a chart of accounts"),
+            )
         done = account and company.energy_journal_id
         return self._step(
             "books",
@@ -300,10 +312,13 @@ class EnergySetup(models.TransientModel):
         # sudo: whoever sets up energy need not be able to make accounts otherwise
         company = self.env.company.sudo()
         if not company.root_id.chart_template:
+            if self.env.user.has_group("base.group_system"):
+                name = "account.action_account_config"
+                return self.env["ir.actions.actions"]._for_xml_id(name)
             raise UserError(
                 self.env._(
-                    "%s has no chart of accounts yet: choose one in Settings, "
-                    "Invoicing, Fiscal Localization. Then come back here.",
+                    "%s has no chart of accounts yet. An administrator chooses one in "
+                    "Settings, Invoicing, Fiscal Localization.",
                     company.name,
                 )
             )
