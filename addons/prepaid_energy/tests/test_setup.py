@@ -215,3 +215,15 @@ class TestSetup(TransactionCase):
         self.assertEqual(
             {*config} - {"erp", "line"}, {"state_dir", "poll_interval", "meters"}
         )
+
+    def test_every_empty_list_says_what_to_do(self):
+        actions = self.env["ir.actions.act_window"].search(
+            [("view_mode", "!=", "form")]
+        )
+        names = actions.get_external_id()
+        silent = [
+            names[action.id]
+            for action in actions
+            if names[action.id].startswith("prepaid_energy.") and not action.help
+        ]
+        self.assertEqual(silent, [])

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from odoo.addons.base.models.res_partner import _tz_get
+
 NEWEST = 5
 SECOND = timedelta(seconds=1)
 MANAGER = "prepaid_energy.group_energy_manager"
@@ -119,7 +121,7 @@ class EnergySetup(models.TransientModel):
             ),
             sites,
             [f"{site.name} ({site.tz})" for site in sites[:NEWEST]],
-            _("Add the site"),
+            _("Add another") if sites else _("Add the site"),
         )
 
     def _tariff_step(self):
@@ -134,7 +136,7 @@ class EnergySetup(models.TransientModel):
             ),
             tariffs.filtered("version_id"),
             [f"{one.name}: {one.price_now or '–'}" for one in tariffs[:NEWEST]],
-            _("Choose a template"),
+            _("Add another") if tariffs else _("Choose a template"),
         )
 
     def _policy_step(self):
@@ -149,20 +151,20 @@ class EnergySetup(models.TransientModel):
             ),
             policies,
             policies[:NEWEST].mapped("name"),
-            _("Set the balances"),
+            _("Add another") if policies else _("Set the balances"),
         )
 
     def _meters_step(self):
         _ = self.env._
         company = [("company_id", "=", self.env.company.id)]
         counts = [
-            (self.env["energy.service.point"].search_count(company), _("points")),
-            (self.env["energy.meter"].search_count(company), _("meters")),
+            (_("Points"), self.env["energy.service.point"].search_count(company)),
+            (_("meters"), self.env["energy.meter"].search_count(company)),
             (
+                _("tenants' wallets"),
                 self.env["energy.wallet"].search_count(
                     [*company, ("kind", "=", "tenant")]
                 ),
-                _("tenants' wallets"),
             ),
         ]
         return self._step(
@@ -172,8 +174,10 @@ class EnergySetup(models.TransientModel):
                 "One list of points, meters and tenants, csv or xlsx. You see what "
                 "each row would do before anything is written."
             ),
-            counts[1][0],
-            [f"{number} {what}" for number, what in counts if number],
+            counts[1][1],
+            [", ".join(f"{what}: {number}" for what, number in counts)]
+            if counts[0][1]
+            else [],
             _("Import a list"),
         )
 
@@ -270,17 +274,20 @@ class EnergySetup(models.TransientModel):
     # ------------------------------------------------------------------------ buttons
 
     @api.model
-    def open_step(self, key):
+    def open_step(self, key, tz=None):
         """The action of a step's button; that of the books works at once.
 
         :param str key: of a step.
+        :param str tz: the browser's time zone, for a first site.
         :return: an action, or False where there is nothing to open.
         """
         self._check_manager()
         steps = {
             "books": self._make_books,
-            "site": lambda: self._dialogue("site", self.env._("Site")),
-            "tariff": lambda: self._dialogue("tariff", self.env._("Tariff")),
+            "site": lambda: self._dialogue("site", self.env._("Site"), tz),
+            "tariff": lambda: self._dialogue(
+                "tariff", self.env._("Tariff"), self._own("energy.site")[:1].tz
+            ),
             "policy": lambda: self._dialogue("policy", self.env._("Policy")),
             "meters": self._open_import,
             "gateway": self._open_gateway,
@@ -330,14 +337,17 @@ class EnergySetup(models.TransientModel):
             company._energy_account(field)
         return False
 
-    def _dialogue(self, step, title):
+    def _dialogue(self, step, title, tz=None):
+        context = {"default_step": step, "dialog_size": "medium"}
+        if tz in dict(_tz_get(self)):
+            context["default_tz"] = tz
         return {
             "type": "ir.actions.act_window",
             "name": title,
             "res_model": "energy.setup",
             "views": [(False, "form")],
             "target": "new",
-            "context": {"default_step": step, "dialog_size": "medium"},
+            "context": context,
         }
 
     def _window(self, name):

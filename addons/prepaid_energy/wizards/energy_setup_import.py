@@ -206,7 +206,7 @@ class EnergySetupImport(models.TransientModel):
                     "point": entry.row.cells.get("point"),
                     "tenant": entry.row.cells.get("tenant"),
                     "serial": entry.row.cells.get("serial"),
-                    "note": " ".join(entry.reasons) or ", ".join(entry.changed),
+                    "note": self._what(entry),
                 }
                 for entry in plan.entries
             ]
@@ -221,6 +221,15 @@ class EnergySetupImport(models.TransientModel):
                 "message": False,
             }
         )
+
+    def _what(self, entry):
+        """What a row would do, or why it cannot."""
+        if entry.reasons:
+            return " ".join(entry.reasons)
+        if entry.state == NEW:
+            made = ", ".join(entry.made())
+            return self.env._("Makes: %s", made)
+        return ", ".join(entry.changed)
 
     def _errors_file(self, plan):
         columns = list(meter_list.HEADINGS)

@@ -41,6 +41,13 @@ class Entry:
         self.changes = {"point": {}, "meter": {}}
         self.changed = []
 
+    def made(self):
+        """What a new row makes: its columns, in the order of the list."""
+        parts = {"point": self.point, "serial": self.meter, "tenant": self.wallet}
+        return [
+            HEADINGS[c] for c, one in parts.items() if self.values.get(c) and not one
+        ]
+
     @property
     def state(self):
         """new, update, same or error."""

@@ -54,7 +54,10 @@ export class EnergySetup extends Component {
     }
 
     async open(key) {
-        const action = await this.orm.call("energy.setup", "open_step", [key]);
+        const action = await this.orm.call("energy.setup", "open_step", [
+            key,
+            Intl.DateTimeFormat().resolvedOptions().timeZone,
+        ]);
         if (action) {
             await this.action.doAction(action, {onClose: () => this.load()});
         }
