@@ -80,88 +80,86 @@ class EnergySetup(models.TransientModel):
         }
 
     def _books_step(self):
-        _ = self.env._
         # sudo: a manager of energy may not read accounts otherwise
         company = self.env.company.sudo()
         account = company.energy_prepayment_account_id
         if not company.root_id.chart_template:
             return self._step(
                 "books",
-                _("Accounts"),
-                _(
+                self.env._("Accounts"),
+                self.env._(
                     "First the company needs a chart of accounts: choose your "
                     "country's package under Fiscal Localization, save, and come back."
                 ),
                 False,
                 [],
-                _("Choose a chart of accounts"),
+                self.env._("Choose a chart of accounts"),
             )
         done = account and company.energy_journal_id
         return self._step(
             "books",
-            _("Accounts"),
-            _(
+            self.env._("Accounts"),
+            self.env._(
                 "What tenants pay in advance is owed to them until they use it: it is "
                 "kept on an account of its own, with a journal for the energy ledger."
             ),
             done,
             [account.display_name, company.energy_journal_id.name] if done else [],
-            _("Make accounts and journal"),
+            self.env._("Make accounts and journal"),
         )
 
     def _site_step(self):
-        _ = self.env._
         sites = self._own("energy.site")
         return self._step(
             "site",
-            _("Site"),
-            _(
+            self.env._("Site"),
+            self.env._(
                 "The park, building or factory. Its time zone decides when a day "
                 "begins."
             ),
             sites,
             [f"{site.name} ({site.tz})" for site in sites[:NEWEST]],
-            _("Add another") if sites else _("Add the site"),
+            self.env._("Add another") if sites else self.env._("Add the site"),
         )
 
     def _tariff_step(self):
-        _ = self.env._
         tariffs = self._own("energy.tariff")
         return self._step(
             "tariff",
-            _("Tariff"),
-            _(
+            self.env._("Tariff"),
+            self.env._(
                 "What a kWh costs. Begin with a template and your price; bands, tiers "
                 "and levies can be changed afterwards."
             ),
             tariffs.filtered("version_id"),
             [f"{one.name}: {one.price_now or '–'}" for one in tariffs[:NEWEST]],
-            _("Add another") if tariffs else _("Choose a template"),
+            self.env._("Add another") if tariffs else self.env._("Choose a template"),
         )
 
     def _policy_step(self):
-        _ = self.env._
         policies = self._own("energy.policy")
         return self._step(
             "policy",
-            _("Policy"),
-            _(
+            self.env._("Policy"),
+            self.env._(
                 "At which balances a tenant is warned, cut off and restored. It only "
                 "warns until you arm it in the last step."
             ),
             policies,
             policies[:NEWEST].mapped("name"),
-            _("Add another") if policies else _("Set the balances"),
+            self.env._("Add another") if policies else self.env._("Set the balances"),
         )
 
     def _meters_step(self):
-        _ = self.env._
         company = [("company_id", "=", self.env.company.id)]
         counts = [
-            (_("Points"), self.env["energy.service.point"].search_count(company)),
-            (_("meters"), self.env["energy.meter"].search_count(company)),
             (
-                _("tenants' wallets"),
+                self.env._("Points"),
+                self.env["energy.service.point"].search_count(company),
+            ),
+            (self.env._("meters"), self.env["energy.meter"].search_count(company)),
+            (
+                self.env._("tenants' wallets"),
                 self.env["energy.wallet"].search_count(
                     [*company, ("kind", "=", "tenant")]
                 ),
@@ -169,8 +167,8 @@ class EnergySetup(models.TransientModel):
         ]
         return self._step(
             "meters",
-            _("Meters and tenants"),
-            _(
+            self.env._("Meters and tenants"),
+            self.env._(
                 "One list of points, meters and tenants, csv or xlsx. You see what "
                 "each row would do before anything is written."
             ),
@@ -178,57 +176,60 @@ class EnergySetup(models.TransientModel):
             [", ".join(f"{what}: {number}" for what, number in counts)]
             if counts[0][1]
             else [],
-            _("Import a list"),
+            self.env._("Import a list"),
         )
 
     def _gateway_step(self):
-        _ = self.env._
         gateways = self._own("energy.gateway")
         with_key = gateways.filtered("user_id")
         return self._step(
             "gateway",
-            _("Bridge"),
-            _(
+            self.env._("Bridge"),
+            self.env._(
                 "A small program beside the meters reads them and sends the readings "
                 "here. Say where its lines are, then download bridge.toml with its key."
             ),
             with_key,
             gateways[:NEWEST].mapped("name"),
-            _("Connect the bridge"),
+            self.env._("Connect the bridge"),
         )
 
     def _readings_step(self, arrived):
-        _ = self.env._
         read, meters = arrived["read"], arrived["meters"]
-        facts = [_("%(read)s of %(all)s meters have readings", read=read, all=meters)]
+        facts = [
+            self.env._(
+                "%(read)s of %(all)s meters have readings", read=read, all=meters
+            )
+        ]
         if not read and self._own("energy.gateway").filtered("user_id"):
             facts += [
-                _("Waiting: this page looks every few seconds."),
-                _("On the bridge: meter-bridge check --config bridge.toml"),
+                self.env._("Waiting: this page looks every few seconds."),
+                self.env._("On the bridge: meter-bridge check --config bridge.toml"),
             ]
         return self._step(
             "readings",
-            _("Readings arrive"),
-            _("Start the bridge; the first reading of each meter appears here."),
+            self.env._("Readings arrive"),
+            self.env._(
+                "Start the bridge; the first reading of each meter appears here."
+            ),
             read,
             facts if meters else [],
-            _("See the meters"),
+            self.env._("See the meters"),
         )
 
     def _arm_step(self):
-        _ = self.env._
         policies = self._own("energy.policy")
         armed = policies.filtered("armed")
         return self._step(
             "arm",
-            _("Drill, then arm"),
-            _(
+            self.env._("Drill, then arm"),
+            self.env._(
                 "The drill shows who would be cut off and why. When it is right, arm "
                 "the policy there: from then on relays open by themselves."
             ),
             armed,
-            [_("%s is armed", policy.name) for policy in armed[:NEWEST]],
-            _("Open the drill"),
+            [self.env._("%s is armed", policy.name) for policy in armed[:NEWEST]],
+            self.env._("Open the drill"),
         )
 
     def _arrived(self):

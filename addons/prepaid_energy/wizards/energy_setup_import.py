@@ -113,7 +113,7 @@ class EnergySetupImport(models.TransientModel):
                 "The file or the records have changed since: look again."
             )
             return self._again()
-        wallets = plan.write()
+        wallets = plan.carry_out()
         self.gateway_id = plan.gateway
         self.invited_count = self._invite(wallets) if self.invite else 0
         self.state = "done"

@@ -1,7 +1,7 @@
 """What a list of meters and tenants would make of a site, and the making of it.
 
-A plain class: :meth:`SetupPlan.judge` only reads, :meth:`SetupPlan.write` makes what
-was judged, in batches. Preview and import both begin with ``judge``, so that what is
+A plain class: :meth:`SetupPlan.judge` only reads, :meth:`SetupPlan.carry_out` makes
+what was judged, in batches. Preview and import both begin with ``judge``, so that what is
 written was seen to fit the records of that moment.
 """
 
@@ -59,7 +59,7 @@ class Entry:
 
 
 class SetupPlan:
-    """How to use: ``plan = SetupPlan(…); plan.judge(); plan.write()``.
+    """How to use: ``plan = SetupPlan(…); plan.judge(); plan.carry_out()``.
 
     :param recordset site: where the points are.
     :param recordset tariff: of new points.
@@ -338,7 +338,7 @@ class SetupPlan:
 
     # ----------------------------------------------------------------------- writing
 
-    def write(self):
+    def carry_out(self):
         """Make what was judged; rows with errors are left out.
 
         :return: the wallets of the rows' tenants.
