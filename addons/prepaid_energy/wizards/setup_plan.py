@@ -1,8 +1,8 @@
 """What a list of meters and tenants would make of a site, and the making of it.
 
 A plain class: :meth:`SetupPlan.judge` only reads, :meth:`SetupPlan.carry_out` makes
-what was judged, in batches. Preview and import both begin with ``judge``, so that what is
-written was seen to fit the records of that moment.
+what was judged, in batches. Preview and import both begin with ``judge``, so that what
+is written was seen to fit the records of that moment.
 """
 
 from collections import defaultdict
