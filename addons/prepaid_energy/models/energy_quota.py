@@ -4,8 +4,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
-from .protected import plainly
-
 FIGURES = ("planned", "carried", "granted", "used", "forecast", "lapsed", "covered")
 DIGITS = (18, 6)
 
@@ -142,8 +140,7 @@ class EnergyQuota(models.Model):
         """The plan fills quotas; nobody types one."""
         if not self.env.su:
             raise UserError(self.env._("A quota follows from the plan of its line."))
-        # the context of who applies a plan must not fill in figures
-        return super(EnergyQuota, plainly(self)).create(vals_list)
+        return super().create(vals_list)
 
     def write(self, vals):
         """Only what people note on it, such as activities."""

@@ -7,7 +7,7 @@ from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
 from odoo.tools.misc import hash_sign, verify_hash_signed
 
-from .protected import plainly, without_defaults
+from .protected import without_defaults
 
 LINK_DAYS = 7
 ACTIVITY = "prepaid_energy.activity_quota_decision"
@@ -230,15 +230,16 @@ class EnergyQuotaDecision(models.AbstractModel):
         """Ask for the decision."""
         for record in self:
             self._check_requester(record)
-            # sudo: see write(); it is the requester's own. Plainly: mails go out
-            plainly(record).sudo()._submit()
+            # sudo: see write(); it is the requester's own. It drops the caller's
+            # default_ values as well, which must not reach the mails.
+            record.sudo()._submit()
 
     def action_withdraw(self):
         """Take it back while nobody has decided."""
         for record in self:
             self._check_requester(record)
             record._lock("submitted", "draft")
-            plainly(record).sudo()._close("withdrawn", "")
+            record.sudo()._close("withdrawn", "")
 
     def action_approve(self):
         """Say yes."""
@@ -278,7 +279,7 @@ class EnergyQuotaDecision(models.AbstractModel):
         """
         self.ensure_one()
         # sudo: who decides needs no rights on quotas, ledger and activities
-        record = plainly(self).sudo()
+        record = self.sudo()
         record._lock("submitted")
         record._check_decider()
         record._check_figures()

@@ -2,8 +2,6 @@
 
 from odoo.exceptions import UserError
 
-KEPT = ("lang", "tz", "allowed_company_ids")
-
 
 def refuse(records, vals, names, message):
     """Raise UserError where ``vals`` holds one of ``names`` outside sudo mode.
@@ -26,16 +24,4 @@ def without_defaults(records, names):
     if not unwanted & {*context}:
         return records
     kept = {key: value for key, value in context.items() if key not in unwanted}
-    return records.with_context(kept)  # pylint: disable=context-overridden
-
-
-def plainly(records):
-    """``records`` without anything in the context that a caller could steer with.
-
-    For what the product does in sudo mode on somebody's behalf: a ``default_`` value of
-    the caller would go into each record that is made on the way, into mails as well.
-    Language, time zone and companies stay.
-    """
-    context = records.env.context
-    kept = {key: context[key] for key in KEPT if key in context}
     return records.with_context(kept)  # pylint: disable=context-overridden

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 from odoo import fields
 from odoo.exceptions import UserError, ValidationError
+from odoo.tests import new_test_user
 from odoo.tools import SQL
 
 from .common import add_point
@@ -162,7 +163,10 @@ class TestFill(LineCase):
         forged = dict.fromkeys(
             ("planned", "carried", "lapsed", "covered", "granted", "bookings"), -900
         )
-        plan.with_context(
+        manager = new_test_user(
+            self.env, "planner", groups="prepaid_energy.group_energy_manager"
+        )
+        plan.with_user(manager).with_context(
             **{f"default_{name}": value for name, value in forged.items()}
         ).action_apply()
         self.assertEqual(self.grants(), [100])
