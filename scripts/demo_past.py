@@ -310,6 +310,18 @@ def close_month():
     assert proof.proven, proof.line_ids.read()
 
 
+def first_pages():
+    """Who logs in begins where there is something for them to do."""
+    for login, action in (
+        ("operator", "energy_board_action"),
+        ("accountant", "energy_wallet_action"),
+        ("manager", "energy_leak_report_action"),
+        ("head", "energy_quota_request_action"),
+        ("foreman", "energy_quota_action"),
+    ):
+        ref(f"user_{login}").action_id = ref(action).id
+
+
 site = ref("site_riverside")
 opening = {tenant: ref(f"wallet_{tenant}")._exact_balance() for tenant in TENANTS}
 hours, used = consumption()
@@ -332,4 +344,5 @@ close_month()
 env["energy.forecast"]._cron_learn()
 env["energy.service.point"]._cron_watch_losses()
 env["energy.notice"]._cron_notices()
+first_pages()
 result = len(hours) * len(used)
