@@ -15,11 +15,11 @@ from layout import ADDONS
 FOLDER = ADDONS / "prepaid_energy_dashboard" / "data" / "files"
 VERSION = "18.5.10"
 ROW = 23  # pixels, o-spreadsheet's default
-COLUMNS = (200, 95, 95, 95, 30, 200, 95, 95, 95)  # two tables of four, and a gap
+COLUMNS = (160, 110, 110, 110, 20, 160, 110, 110, 110)  # two tables of four, and a gap
 WIDTH, GAP = sum(COLUMNS), 10
 CARD, CHART = 100, 300  # heights
 CARDS_IN_ROW = 5
-LINES = 10  # rows of a table
+LINES = 10  # rows of a table that names no number
 DARK, TEAL = "#434343", "#01666B"
 STYLES = {
     "1": {"textColor": TEAL, "bold": True, "fontSize": 14},
@@ -185,6 +185,7 @@ class Document:
         """Tables side by side, from the next whole row on: four columns each, or one
         over all eight."""
         row = -(-self.top // ROW) + 1
+        lines = max(table.get("lines", LINES) for table in tables)
         for left, table in zip("AF", tables, strict=False):
             columns = "ABCD" if left == "A" else "FGHI"
             fields = table.get("columns", ())
@@ -194,12 +195,12 @@ class Document:
             link = f"odoo://ir_menu_xml_id/prepaid_energy.{table['menu']}"
             self.cells[f"{left}{row}"] = f"[{title}]({link})"
             self.styles[f"{left}{row}"] = 1
-            head, last = row + 1, row + 1 + LINES
+            head, last = row + 1, row + 1 + lines
             if fields:
-                self.fill_list(table, columns, head)
+                self.fill_list(table, columns, head, lines)
             else:
                 key = self.pivot(title, table)
-                self.cells[f"{left}{head}"] = f"=PIVOT({key},{LINES},FALSE,FALSE)"
+                self.cells[f"{left}{head}"] = f"=PIVOT({key},{lines},FALSE,FALSE)"
             right = columns[-1]
             self.styles[f"{left}{head}:{right}{head}"] = 2
             self.styles[f"{left}{head + 1}:{right}{last}"] = 3
@@ -209,9 +210,9 @@ class Document:
             for part in {"ABCD": ["AD"], "FGHI": ["FI"]}.get(columns, ["AD", "FI"]):
                 area = f"{part[0]}{head}:{part[1]}{last}"
                 self.tables.append({"range": area, "type": "static", "config": TABLE})
-        self.top = (row + LINES + 2) * ROW + GAP
+        self.top = (row + lines + 2) * ROW + GAP
 
-    def fill_list(self, table, columns, head):
+    def fill_list(self, table, columns, head, lines):
         """Cells of the first records of a list."""
         key = str(len(self.lists) + 1)
         self.lists[key] = {
@@ -232,7 +233,7 @@ class Document:
             self.cells[f"{column}{head}"] = (
                 f'=ODOO.LIST.HEADER({key},"{field}",_t("{label}"))'
             )
-            for line in range(1, LINES + 1):
+            for line in range(1, lines + 1):
                 self.cells[f"{column}{head + line}"] = (
                     f'=ODOO.LIST({key},{line},"{field}")'
                 )

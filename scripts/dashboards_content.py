@@ -18,7 +18,9 @@ USAGE = {
     "tenant": "partner_id",
     "menu": "energy_usage_report_menu",
 }
-POWER = [["kind", "=", "energy"], ["commodity", "=", "electricity"]]
+# What somebody pays: a feeder, which pays nothing itself, would count it twice.
+PAID = ["wallet_id", "!=", False]
+POWER = [["kind", "=", "energy"], ["commodity", "=", "electricity"], PAID]
 LINES = {
     "model": "energy.quota.report",
     "period": "month",
@@ -107,7 +109,7 @@ MANAGER = {
                 "horizontal": True,
                 "group": ["service_point_id"],
                 "measure": "amount_month",
-                "domain": [["service_point_id", "!=", False]],
+                "domain": [["service_point_id", "!=", False], ["amount_month", ">", 0]],
                 "order": "DESC",
             },
             {
@@ -125,7 +127,6 @@ MANAGER = {
                 "type": "line",
                 "group": ["month:month", "line_id"],
                 "measure": "cost_per_unit",
-                "domain": [["output", ">", 0]],
             },
             {
                 **HOURS,
@@ -133,7 +134,7 @@ MANAGER = {
                 "type": "bar",
                 "group": ["hour"],
                 "measure": "energy",
-                "domain": [["commodity", "=", "electricity"]],
+                "domain": [["commodity", "=", "electricity"], PAID],
             },
         ],
     ],
@@ -153,7 +154,7 @@ MANAGER = {
                 **USAGE,
                 "title": "Dearest Wallets",
                 "rows": ["wallet_id"],
-                "domain": [["wallet_id", "!=", False]],
+                "domain": [PAID],
                 "measures": {
                     "amount_total": "Cost",
                     "quantity": "Used",
@@ -165,6 +166,7 @@ MANAGER = {
             {
                 **QUOTA,
                 "title": "Quotas Expected to Be Overrun",
+                "lines": 6,
                 "domain": [["overrun", ">", 0]],
                 "order": [("month", False), ("overrun", False)],
                 "columns": {
@@ -230,7 +232,7 @@ ACCOUNTANT = {
         },
         {**TOPUP, "title": "Topped Up", "measure": "amount"},
         {**UNBILLED, "title": "Not Billed Yet", "measure": "unbilled", "color": WARM},
-        {**PROOF, "title": "Difference to the Books", "measure": "difference"},
+        {**PROOF, "title": "Proof Difference", "measure": "difference"},
     ],
     "charts": [
         [
@@ -319,15 +321,17 @@ ACCOUNTANT = {
             {
                 **PROOF,
                 "title": "Wallets Against the General Ledger, Today",
+                "lines": 4,
                 "order": [("company_id", True)],
                 "columns": {
                     "company_id": "Company",
                     "currency_id": "Currency",
                     "wallets": "Wallets",
                     "unbilled": "Not Invoiced",
-                    "date": "Date",
+                    "debts": "Accrued Receivables",
                     "liability": "Account",
                     "difference": "Difference",
+                    "date": "Date",
                 },
             }
         ],
@@ -381,7 +385,7 @@ OPERATOR = {
             "domain": [["loss_alarm", "=", True]],
             "color": RED,
         },
-        {**REVIEW, "title": "Readings to Review", "color": WARM},
+        {**REVIEW, "title": "To Review", "color": WARM},
         {**COMMAND, "title": "Commands Failed", "domain": FAILED, "color": RED},
         {
             **WALLET,
@@ -451,9 +455,9 @@ OPERATOR = {
                 "order": [("last_seen", True)],
                 "columns": {
                     "name": "Gateway",
-                    "site_id": "Site",
-                    "online": "Online",
                     "last_seen": "Last Seen",
+                    "online": "Online",
+                    "meter_count": "Meters",
                 },
                 "menu": "energy_gateway_menu",
             },
