@@ -12,7 +12,18 @@ import services
 import system
 from console import Fail, run, step
 from demo import setup
-from layout import ADDONS, BRIDGE, BRIDGE_VENV, LOCAL, PYTHON, ROOT, VENV
+from layout import (
+    ADDON_TEST_PORTS,
+    ADDONS,
+    BRIDGE,
+    BRIDGE_VENV,
+    LOCAL,
+    LOGS,
+    PYTHON,
+    ROOT,
+    VENV,
+    need_port,
+)
 
 RESULTS = LOCAL / "results"
 TEST_DB = "prepaid_test"
@@ -55,8 +66,10 @@ def _suite(name, function, total):
     """Run one suite and add its counts to ``total``."""
     print(f"\n==> tests: {name}", flush=True)
     began = time.monotonic()
+    for path in RESULTS.glob(f"{name}*.xml"):
+        path.unlink()
     status = function()
-    counted = _count(RESULTS / f"{name}.xml")
+    counted = _count(RESULTS.glob(f"{name}*.xml"))
     if status and not counted["failed"]:
         counted["failed"] = 1  # the runner itself broke
     if not counted["passed"]:
@@ -66,12 +79,11 @@ def _suite(name, function, total):
         total[key] += value
 
 
-def _count(path):
-    """Passed, failed and skipped tests of a JUnit file; all zero if there is none."""
+def _count(paths):
+    """Passed, failed and skipped tests of JUnit files; all zero if there are none."""
     counted = {"passed": 0, "failed": 0, "skipped": 0}
-    if not path.exists():
-        return counted
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
+    cases = [c for p in paths for c in ElementTree.parse(p).getroot().iter("testcase")]
+    for case in cases:
         kinds = {child.tag for child in case}
         if kinds & {"failure", "error"}:
             counted["failed"] += 1
@@ -82,11 +94,14 @@ def _count(path):
     return counted
 
 
-def _pytest(name, python, words, cwd=ROOT, **environment):
+def _words(name, python, words):
     results = RESULTS / f"{name}.xml"
-    results.unlink(missing_ok=True)
+    return [str(python), "-m", "pytest", "-q", "-rfEs", f"--junitxml={results}", *words]
+
+
+def _pytest(name, python, words, cwd=ROOT, **environment):
     return subprocess.run(
-        [str(python), "-m", "pytest", "-q", "-rfEs", f"--junitxml={results}", *words],
+        _words(name, python, words),
         cwd=cwd,
         env={**os.environ, **environment},
         check=False,
@@ -104,31 +119,68 @@ def _bridge():
 
 
 def _addon():
+    """The add-ons' tests, in two halves at once, each with a database of its own."""
     system.install_chromium()
     postgres.start()
     odoo_server.test_template()
-    with step("Cloning the test database"):
-        odoo_server.clone(odoo_server.TEST_DB, TEST_DB)
-    return _pytest(
-        "addon",
+    for port in ADDON_TEST_PORTS:
+        need_port(port, "the add-ons' tests")
+    halves = zip(_halves(), ADDON_TEST_PORTS, strict=True)
+    running = [_start_half(number, *half) for number, half in enumerate(halves)]
+    status = 0
+    for process, log in running:
+        status |= process.wait()
+        print(log.read_text(), flush=True)
+    return status
+
+
+def _halves():
+    """The test files in two lists of about one size; which list is always the same."""
+    files = [
+        path
+        for name in odoo_server.addon_names()
+        for path in (ADDONS / name / "tests").glob("test_*.py")
+    ]
+    halves = [], []
+    for path in sorted(files, key=lambda path: (-path.stat().st_size, path)):
+        min(halves, key=lambda half: sum(one.stat().st_size for one in half)).append(
+            path
+        )
+    return [sorted(half) for half in halves]
+
+
+def _start_half(number, files, port):
+    database = f"{TEST_DB}_{number}"
+    with step("Cloning a test database"):
+        odoo_server.clone(odoo_server.TEST_DB, database)
+    log = LOGS / f"tests-addon-{number}.log"
+    words = _words(
+        f"addon-{number}",
         PYTHON,
         [
-            *(str(ADDONS / name) for name in odoo_server.addon_names()),
+            *map(str, files),
             "--odoo-http",
-            f"--odoo-config={_test_config()}",
-            f"--odoo-database={TEST_DB}",
-            "--ignore=addons/prepaid_energy/rating",
+            f"--odoo-config={_test_config(number, port)}",
+            f"--odoo-database={database}",
         ],
-        **postgres.environment(),
     )
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env={**os.environ, **postgres.environment()},
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+    )
+    return process, log
 
 
-def _test_config():
+def _test_config(number, port):
     """``odoo.conf`` with this checkout's paths, which pytest-odoo cannot pass on."""
-    path = LOCAL / "odoo-test.conf"
+    path = LOCAL / f"odoo-test-{number}.conf"
     path.write_text(
         (ROOT / "odoo.conf").read_text()
         + f"addons_path = {ADDONS}\ndata_dir = {odoo_server.DATA_DIR}\n"
+        + f"http_port = {port}\n"
     )
     return path
 
