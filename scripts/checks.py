@@ -204,13 +204,17 @@ def lint():
     setup()
     tree = ["addons", "connectors", "scripts", "tests", "benchmarks"]
     addons = [f"addons/{name}" for name in odoo_server.addon_names()]
-    xml = sorted(str(path.relative_to(ROOT)) for path in ADDONS.rglob("*.xml"))
+    drawn = sorted(
+        str(path.relative_to(ROOT))
+        for kind in ("*.xml", "*.js")
+        for path in ADDONS.rglob(kind)
+    )
     status = 0
     for words in (
         [VENV / "bin/ruff", "check", *tree],
         [VENV / "bin/ruff", "format", "--check", *tree],
         [VENV / "bin/pylint", "--rcfile=.pylintrc", *addons],
-        [*_prettier(), "--check", *xml],
+        [*_prettier(), "--check", *drawn],
     ):
         print("==>", " ".join(str(word) for word in words[:3]), flush=True)
         result = subprocess.run([str(word) for word in words], cwd=ROOT, check=False)
