@@ -155,8 +155,8 @@ while env["energy.usage"]._settle_batch(1000):
 env["energy.interval"]._roll_up()
 env["energy.quota"]._follow(ref("line_c"))
 asked = [
-    request("A rush order for the mill, both shifts on Saturday", 150),
-    request("Two days of test runs on the new press", 90),
-    request("Drying ovens for the trade fair", 60),
+    request("A rush order for the mill, both shifts on Saturday", 80),
+    request("Two days of test runs on the new press", 50),
+    request("Drying ovens for the trade fair", 30),
 ]
 result["requests"] = [one.id for one in asked]
