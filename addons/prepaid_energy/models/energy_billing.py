@@ -77,10 +77,18 @@ class EnergyBilling(models.Model):
         for run in self:
             run.name = self.env._("Until %s", run.date_to)
 
-    @api.depends("date_to")
+    @api.depends("date_to", "company_id")
     def _compute_date(self):
+        """The last day, or the day after the newest accrual, which has it already."""
         for run in self:
-            run.date = run.date_to
+            accrued = run._accrued_until()
+            later = accrued and accrued + timedelta(days=1)
+            run.date = max(run.date_to, later) if later and run.date_to else run.date_to
+
+    def _accrued_until(self):
+        """The day of the company's newest posted accrual, or False."""
+        domain = [("company_id", "=", self.company_id.id), ("state", "=", "posted")]
+        return self.env["energy.accrual"].search(domain, limit=1).date
 
     @api.depends("wallet_total", "wallet_done", "state")
     def _compute_progress(self):
@@ -112,7 +120,8 @@ class EnergyBilling(models.Model):
     def action_start(self):
         """Start the run; a cron works it off.
 
-        :raise UserError: the day is not over, or the invoice date is locked.
+        :raise UserError: the day is not over, it was accrued, or the invoice date is
+            locked.
         """
         for run in self:
             run.check_access("write")
@@ -149,6 +158,17 @@ class EnergyBilling(models.Model):
                 self.env._("%s is not over yet: bill until a day before.", self.date_to)
             )
         company = self.company_id
+        accrued = self._accrued_until()
+        if accrued and self.date <= accrued:
+            raise UserError(
+                self.env._(
+                    "The accrual of %(accrued)s counts this consumption already: an "
+                    "invoice of %(date)s would count it twice on that day. Date the "
+                    "invoices later.",
+                    accrued=accrued,
+                    date=self.date,
+                )
+            )
         books = self.env["energy.books"].with_company(company)
         sales = books._sale_journal(company)
         for journal in (sales, company._energy_journal()):

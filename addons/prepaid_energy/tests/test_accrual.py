@@ -45,6 +45,22 @@ class TestAccrual(BillingCase):
         self.ingest((86400 * 20, "160"))
         self.assertEqual(self.accrue().revenue, 10)
 
+    def test_what_is_accrued_is_not_invoiced_on_the_same_day(self):
+        self.topup(100)
+        self.ingest((0, "0"), (86400 * 10, "120"))
+        self.accrue()
+        self.now("2026-06-02 06:00:00")
+        run = self.env["energy.billing"].create({"date_to": "2026-05-31"})
+        self.assertEqual(
+            run.date, date(2026, 6, 1), "the day on which it is taken back"
+        )
+        run.date = "2026-05-31"
+        with self.assertRaisesRegex(UserError, "accrual of 2026-05-31 counts"):
+            run.action_start()
+        run.date = "2026-06-01"
+        run.action_start()
+        self.assertEqual(run.state, "running")
+
     def test_a_line_accrues_cost_with_its_analytic_account(self):
         plan = self.env["account.analytic.plan"].create({"name": "Lines"})
         account = self.env["account.analytic.account"].create(
