@@ -3,12 +3,9 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.tests import HttpCase, new_test_user, tagged
 
-from .common import add_point, credit, set_up_park
+from .common import add_point, credit, leave_out_missing_file, set_up_park
 
 BOARD = "/odoo/energy-board"
-
-# Debian's package of Odoo lacks this file; a page that misses it logs an error.
-MISSING = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
 
 MODULE = "odoo.loader.modules.get('@prepaid_energy/backend/board_tree')"
 # The tree alone: main incomer > feeder (relay) > two units, and a water meter.
@@ -110,14 +107,7 @@ class TestBoardBrowser(HttpCase):
     def setUpClass(cls):
         super().setUpClass()
         set_up_park(cls)
-        cls.env["ir.asset"].create(
-            {
-                "name": "what is missing",
-                "bundle": "web.assets_backend",
-                "directive": "remove",
-                "path": MISSING,
-            }
-        )
+        leave_out_missing_file(cls.env)
         cls.env["energy.site"].search([("id", "!=", cls.site.id)]).active = False
         credit(cls.wallet, "100", "some")
         cls.wallet._apply_policy()

@@ -1,9 +1,12 @@
 from ast import literal_eval
 
+from lxml import etree
+
 from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import new_test_user
 
+from ..reports.energy_quota_report import OF_QUOTA
 from .line_case import LineCase
 
 
@@ -64,6 +67,28 @@ class TestQuotaReport(LineCase):
                 values["pivot_row_groupby"] + values["pivot_column_groupby"],
                 [f"{name}:sum" for name in values["pivot_measures"]],
             )
+
+    def test_figures_of_quotas_stand_beside_their_unit(self):
+        """In the pivot as it opens, and in what the favourites show."""
+        arch = etree.fromstring(
+            self.env["energy.quota.report"].get_view(view_type="pivot")["arch"]
+        )
+        shown = {
+            kind: {one.get("name") for one in arch.iterfind(f"field[@type='{kind}']")}
+            for kind in ("row", "measure")
+        }
+        self.assertTrue(shown["measure"].intersection(OF_QUOTA))
+        self.assertIn("unit", shown["row"])
+        filters = self.env["ir.filters"].search(
+            [("model_id", "=", "energy.quota.report")]
+        )
+        for favourite in filters:
+            values = literal_eval(favourite.context)
+            if not {*values["pivot_measures"], values["graph_measure"]}.isdisjoint(
+                OF_QUOTA
+            ):
+                for groups in ("pivot_row_groupby", "graph_groupbys", "group_by"):
+                    self.assertIn("unit", values[groups], favourite.name)
 
     def test_other_companies_and_strangers_see_nothing(self):
         self.plan(self.line_a, 500)
