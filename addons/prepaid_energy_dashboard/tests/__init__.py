@@ -1,1 +1,1 @@
-from . import test_dashboards, test_energy_proof_report
+from . import test_dashboards, test_dashboards_browser, test_energy_proof_report
