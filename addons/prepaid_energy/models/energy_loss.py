@@ -4,7 +4,8 @@ from odoo.tools import SQL
 from .energy_tariff import COMMODITIES
 
 # The sub-meters of a feeder are the nearest metered points below it. One that had its
-# meter before the hour ended, and has it still, must have data for the hour.
+# meter before the hour ended, and has it still, must have data for the hour. Before a
+# point had its meter, those below it were the nearest: they are asked until then.
 WRITE = """
 WITH RECURSIVE want AS MATERIALIZED (
     SELECT feeder_id, since, until
@@ -18,28 +19,31 @@ WITH RECURSIVE want AS MATERIALIZED (
       JOIN energy_service_point point ON point.id = installation.service_point_id
      GROUP BY point.id
 ), sub AS (
-    SELECT want.feeder_id, child.id, child.commodity, metered.since, metered.until
+    SELECT want.feeder_id, want.since AS begin, child.id, child.commodity,
+           metered.since, metered.until, 'infinity'::timestamp AS bound
       FROM want
       JOIN energy_service_point feeder ON feeder.id = want.feeder_id
       JOIN energy_service_point child ON child.parent_id = feeder.id
        AND child.commodity = feeder.commodity
       LEFT JOIN metered ON metered.id = child.id
      UNION ALL
-    SELECT sub.feeder_id, child.id, child.commodity, metered.since, metered.until
+    SELECT sub.feeder_id, sub.begin, child.id, child.commodity, metered.since,
+           metered.until, LEAST(sub.bound, sub.since)
       FROM sub
       JOIN energy_service_point child ON child.parent_id = sub.id
        AND child.commodity = sub.commodity
       LEFT JOIN metered ON metered.id = child.id
-     WHERE sub.since IS NULL
+     WHERE sub.since IS NULL OR sub.since > sub.begin
 ), meter AS MATERIALIZED (
-    SELECT feeder_id, id, since, until FROM sub WHERE since IS NOT NULL
+    SELECT feeder_id, id, since, LEAST(until, bound) AS until, bound FROM sub
+     WHERE since IS NOT NULL AND since < bound
 ), part AS MATERIALIZED (
     SELECT want.feeder_id, hour.at, sum(hour.energy) AS energy,
            count(*) FILTER (WHERE hour.covered >= 3600) AS known
       FROM want
       JOIN meter USING (feeder_id)
       JOIN energy_interval hour ON hour.service_point_id = meter.id
-       AND hour.at >= want.since AND hour.at < want.until
+       AND hour.at >= want.since AND hour.at < LEAST(want.until, meter.bound)
      GROUP BY 1, 2
 ), hour AS (
     SELECT feeder.*, part.energy AS sub_energy, due.count AS due,

@@ -151,6 +151,30 @@ class TestLoss(LossCase):
         self.assertEqual(rows.mapped("known"), [1, 1])
         self.assertEqual(rows.mapped("sub_count"), [1, 1])
 
+    def test_a_meter_put_in_front_of_others_is_no_loss_before(self):
+        self.run_hours(2, 100, 60, 35)
+        board, _meter = add_point(self, "Board", parent_id=self.feeder.id)
+        begin = self.begin.replace(tzinfo=None)
+        board.installation_ids.date_from = begin + timedelta(hours=2)
+        self.ingest((2 * HOUR, "0", "Board"))
+        self.b.parent_id = board
+        self.run_hours(2, 100, 60, 35)
+        self.ingest((3 * HOUR, "36", "Board"), (4 * HOUR, "72", "Board"))
+        rows = self.losses()
+        self.assertEqual(rows.mapped("known"), [1, 1, 1, 1])
+        self.assertEqual(rows.mapped("sub_count"), [2, 2, 2, 2])
+        self.assertEqual(rows.mapped("loss"), [5, 5, 4, 4])
+        self.assertEqual(self.losses(board).mapped("loss")[-2:], [1, 1])
+
+    def test_the_hour_in_which_a_meter_is_put_in_front_is_left_out(self):
+        self.run_hours(2, 100, 60, 35)
+        board, _meter = add_point(self, "Board", parent_id=self.feeder.id)
+        begin = self.begin.replace(tzinfo=None)
+        board.installation_ids.date_from = begin + timedelta(minutes=90)
+        self.ingest((5400, "0", "Board"), (2 * HOUR, "18", "Board"))
+        self.b.parent_id = board
+        self.assertEqual(self.losses().mapped("known"), [1, 0])
+
     def test_the_technical_loss_is_found_in_the_past(self):
         for number in range(30):
             load = 50 + 3 * (number % 10)

@@ -7,7 +7,7 @@ import time
 from openpyxl import Workbook
 
 from odoo.exceptions import UserError
-from odoo.tests import TransactionCase, tagged
+from odoo.tests import TransactionCase, new_test_user, tagged
 
 from ..exchange import meter_list
 from .setup_case import base_of, list_of, set_up_empty
@@ -212,6 +212,16 @@ class TestSetupImport(TransactionCase):
         self.assertEqual(known.email, "a@smith.example")
         self.env["res.partner"].create([{"name": "Jo"}, {"name": "Jo"}])
         self.assertIn("Several contacts", self.problem("A,,Jo,,,,,,,,,"))
+
+    def test_a_list_gives_nobody_who_logs_in_another_address(self):
+        user = new_test_user(self.env, "chief", groups="base.group_system")
+        user.partner_id.write({"name": "Smith", "email": False})
+        self.assertIn("logs in", self.problem("A,,Smith,x@y.example,,,,,,,,"))
+        user.active = False
+        self.load(PARK + "Hut,,Smith,,,,,,,,,\n")
+        wallet = self.point("Hut").wallet_id
+        self.assertEqual(wallet.partner_id, user.partner_id)
+        self.assertFalse(user.partner_id.email)
 
     def test_tenants_are_invited_when_it_is_ticked(self):
         self.load(PARK + "Yard,,Jones,,,,,,,,,\n")

@@ -255,6 +255,11 @@ class SetupPlan:
         entry.wallet = wallets[:1]
         partner = wallets[:1].partner_id or self.partners[fold(name)][:1]
         if email and partner and not partner.email:
+            if self._logs_in(partner):
+                text = env._(
+                    "%s logs in here already: enter the e-mail at the user.", name
+                )
+                entry.reasons.append(text)
             entry.changed.append(self._title("email"))
         elif email and partner and fold(partner.email) != fold(email):
             text = env._(
@@ -263,6 +268,11 @@ class SetupPlan:
                 email=partner.email,
             )
             entry.reasons.append(text)
+
+    def _logs_in(self, partner):
+        """Whether the contact is a user's: their e-mail opens their account."""
+        # sudo: who may set up energy may not read users
+        return bool(partner.sudo().with_context(active_test=False).user_ids)
 
     def _judge_point(self, entry):
         point, values = entry.point, entry.values
@@ -402,8 +412,9 @@ class SetupPlan:
             self.wallets[key] = wallet
         for key in tenants:
             partner = self.wallets[key][:1].partner_id
-            if self.emails.get(key) and not partner.email:
-                partner.sudo().email = self.emails[key]  # sudo: as above
+            email = self.emails.get(key)
+            if email and not partner.email and not self._logs_in(partner):
+                partner.sudo().email = email  # sudo: as above
         return env["energy.wallet"].union(*(self.wallets[key] for key in tenants))
 
     def _write_points(self, entries):
