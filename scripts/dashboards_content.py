@@ -33,6 +33,9 @@ QUOTA = {
     "site": "line_id.site_id",
     "menu": "energy_quota_menu",
 }
+# A standing load contains the idle loads of its points, which would count twice; what
+# tenants leave on is their own money. The list begins with the latter filter as well.
+LEAKING = [["kind", "!=", "standing"], ["wallet_kind", "!=", "tenant"]]
 LEAK = {
     "model": "energy.leak.report",
     "site": "site_id",
@@ -74,6 +77,7 @@ MANAGER = {
             **LEAK,
             "title": "Leaks per Month",
             "measure": "amount_month",
+            "domain": LEAKING,
             "color": WARM,
         },
         {
@@ -109,7 +113,7 @@ MANAGER = {
                 "horizontal": True,
                 "group": ["service_point_id"],
                 "measure": "amount_month",
-                "domain": [["service_point_id", "!=", False], ["amount_month", ">", 0]],
+                "domain": [*LEAKING, ["amount_month", ">", 0]],
                 "order": "DESC",
             },
             {

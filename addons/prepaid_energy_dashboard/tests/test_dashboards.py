@@ -186,6 +186,31 @@ class TestDashboards(DashboardCase):
             for key in document["lists"]:
                 self.assertIn(f"ODOO.LIST({key},", text)
 
+    def test_leaks_are_counted_once_and_are_the_parks_own(self):
+        document = self.document("manager")
+        domains = [
+            Domain(figure["domain"])
+            for figure in (
+                *document["pivots"].values(),
+                *(
+                    {**chart, **chart["metaData"], **chart["searchParams"]}
+                    for chart in odoo_charts(document)
+                ),
+            )
+            if figure.get("model", figure.get("resModel")) == "energy.leak.report"
+        ]
+        self.assertEqual(len(domains), 2)
+        leaks = self.env["energy.leak.report"].new
+        for domain in domains:
+            for kind, payer, shown in (
+                ("loss", False, True),
+                ("idle", "line", True),
+                ("idle", "tenant", False),
+                ("standing", False, False),
+            ):
+                leak = leaks({"kind": kind, "wallet_kind": payer, "amount_month": 1})
+                self.assertEqual(bool(leak.filtered_domain(domain)), shown, kind)
+
     def test_figures_are_true(self):
         """What the cards ask for is what was used, owed and held."""
         credit(self.wallet, 100, "dashboard")
