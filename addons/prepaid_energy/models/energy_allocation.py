@@ -142,6 +142,7 @@ class EnergyAllocation(models.Model):
                     tenant=point.wallet_id.name,
                 )
             )
+        self._check_not_shared()
         quantity, cost = self._used(point)
         if self.source == "losses":
             measured, price_cost = self._used(point, "kind = 'energy'")
@@ -159,6 +160,32 @@ class EnergyAllocation(models.Model):
                 )
             )
         return quantity, cost
+
+    def _check_not_shared(self):
+        """Lines that share the point have their parts of its cost already.
+
+        :raise UserError: they do so on a day of the period.
+        """
+        shares = self.env["energy.line.share"].search(
+            [
+                ("service_point_id", "=", self.service_point_id.id),
+                ("share", ">", 0),
+                ("share", "<", 100),
+                ("date_from", "<=", self.date_to),
+                "|",
+                ("date_to", "=", False),
+                ("date_to", ">", self.date_from),
+            ]
+        )
+        if shares:
+            raise UserError(
+                self.env._(
+                    "%(point)s is shared by %(lines)s: each has its part of the cost "
+                    "already. Choose days without shares, or take the shares off.",
+                    point=self.service_point_id.name,
+                    lines=", ".join(sorted(shares.line_id.mapped("name"))),
+                )
+            )
 
     def _energies(self):
         """kWh of each line in the period: dict line id -> Decimal."""

@@ -144,6 +144,33 @@ class TestAllocation(LineCase):
         allocation.action_post()
         self.assertEqual(self.costs(allocation.move_id), {"A": -50, "B": 50})
 
+    def test_a_meter_that_lines_share_is_not_divided_again(self):
+        self.share(self.line_b, self.a1, 40)  # from June 16th on
+        self.use(self.a1, 400)
+        self.line_c.head_count = 1
+        allocation = self.by_lines("heads", service_point_id=self.a1.id)
+        allocation.action_simulate()  # until the 15th, when it was Line A's alone
+        allocation.date_to = "2026-06-16"
+        with self.assertRaisesRegex(UserError, "shared by Line A, Line B"):
+            allocation.action_simulate()
+        allocation.source = "losses"
+        with self.assertRaisesRegex(UserError, "shared by Line A, Line B"):
+            allocation.action_simulate()
+
+    def test_days_after_the_shares_have_ended_are_divided(self):
+        self.share(self.line_b, self.a1, 40)
+        with self.at_day("2026-06-20"):
+            self.row(self.line_b, self.a1).unlink()
+        self.use(self.a1, 400, "2026-06-20")
+        self.line_c.head_count = 1
+        period = {"date_from": "2026-06-20", "date_to": "2026-06-25"}
+        allocation = self.by_lines("heads", service_point_id=self.a1.id, **period)
+        allocation.action_simulate()
+        self.assertEqual(allocation.amount, 100)
+        allocation.date_from = "2026-06-19"
+        with self.assertRaises(UserError):
+            allocation.action_simulate()
+
     def test_a_tenants_meter_is_not_divided(self):
         self.use(self.point, 300)
         allocation = self.by_lines(service_point_id=self.point.id)
