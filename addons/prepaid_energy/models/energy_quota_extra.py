@@ -1,4 +1,6 @@
-from odoo import fields, models
+from odoo import api, fields, models
+
+ASK = "prepaid_energy.energy_quota_ask_action"
 
 
 class EnergyQuota(models.Model):
@@ -24,8 +26,28 @@ class EnergyQuota(models.Model):
             "name": self.env._("Ask for More"),
             "res_model": "energy.quota.request",
             "view_mode": "form",
-            "context": {
-                "default_quota_id": self.id,
-                "default_amount": max(self.overrun, 0.0),
-            },
+            "context": {"default_quota_id": self.id},
         }
+
+    def _ask_url(self):
+        """The address of the same form, for a mail."""
+        return f"{self.get_base_url()}/odoo/energy.quota/{self.id}/action-{ASK}/new"
+
+
+class EnergyQuotaRequest(models.Model):
+    """What a new request asks for."""
+
+    _inherit = "energy.quota.request"
+
+    @api.model
+    def default_get(self, fields_list):
+        """Of a quota that is given: what it will lack by the forecast."""
+        values = super().default_get(fields_list)
+        if (
+            "amount" in fields_list
+            and values.get("quota_id")
+            and "amount" not in values
+        ):
+            quota = self.env["energy.quota"].browse(values["quota_id"])
+            values["amount"] = max(quota.overrun, 0.0)
+        return values

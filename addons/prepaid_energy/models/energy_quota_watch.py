@@ -2,6 +2,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from dateutil.relativedelta import relativedelta
+from markupsafe import Markup
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.tools import SQL, formatLang
@@ -227,15 +228,20 @@ class EnergyQuota(models.Model):
         """
         quota = self.with_user(SUPERUSER_ID)
         people = quota._people()
+        body = Markup('%s <a href="%s">%s</a>') % (
+            " ".join(news),
+            quota._ask_url(),
+            self.env._("Ask for more"),
+        )
         for user in people:
             quota.activity_schedule(
                 "prepaid_energy.alarm_quota",
                 summary=self.env._("Quota of %s", self.line_id.name),
-                note=" ".join(news),
+                note=body,
                 user_id=user.id,
             )
         quota.message_post(
-            body=" ".join(news),
+            body=body,
             message_type="notification",
             subtype_xmlid="mail.mt_comment",
             partner_ids=people.partner_id.ids,

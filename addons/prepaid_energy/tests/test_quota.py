@@ -1,10 +1,13 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from lxml import html
+
 from odoo import fields
 from odoo.exceptions import UserError, ValidationError
-from odoo.tests import new_test_user
+from odoo.tests import Form, new_test_user
 from odoo.tools import SQL
+from odoo.tools.safe_eval import safe_eval
 
 from .common import add_point
 from .line_case import MONTH, LineCase
@@ -323,6 +326,25 @@ class TestForecast(LineCase):
         mail = quota.message_ids.filtered(lambda m: m.partner_ids)
         self.assertEqual(len(mail), 1)
         self.assertEqual(mail.partner_ids, (self.head | self.manager_a).partner_id)
+
+    def test_the_warning_leads_to_a_request(self):
+        quota = self.plan(self.line_a, 100)
+        self.use(self.a1, 120)
+        quota._watch()
+        action = self.env.ref("prepaid_energy.energy_quota_ask_action")
+        path = f"/odoo/energy.quota/{quota.id}/action-{action.xml_id}/new"
+        texts = [*quota.activity_ids.mapped("note")]
+        texts += quota.message_ids.filtered("partner_ids").mapped("body")
+        self.assertEqual(len(texts), 3)
+        for text in texts:
+            link = html.fromstring(text).find(".//a")
+            self.assertTrue(link.get("href").endswith(path), text)
+        context = safe_eval(action.context, {"active_id": quota.id})
+        model = self.env[action.res_model].with_user(self.manager_a)
+        form = Form(model.with_context(**context))
+        self.assertEqual(form.quota_id, quota)
+        self.assertEqual(form.amount, quota.overrun)
+        self.assertGreaterEqual(form.amount, 20)
 
     def test_each_level_once_and_all_clear_after_a_grant(self):
         quota = self.plan(self.line_a, 100)
