@@ -59,6 +59,7 @@ from . import (
     energy_quota_request,
     energy_quota_transfer,
     energy_quota_wait,
+    mail_activity,
     energy_quota_fill,
     energy_quota_extra,
     energy_quota_watch,

@@ -100,6 +100,29 @@ class TestQuotaRequest(QuotaCase):
 
     # ------------------------------------------------------------------ who
 
+    def test_only_who_decides_ends_the_activity(self):
+        request = self.submitted()
+        activity = request.activity_ids
+        for user in (self.asker, self.env.ref("base.user_admin")):
+            mine = activity.with_user(user)
+            self.assertFalse(mine.can_write)
+            for end in (
+                mine.action_feedback,
+                mine.action_cancel,
+                lambda one=mine, to=user: one.write({"user_id": to.id}),
+                lambda one=mine: one.write({"date_deadline": "2030-01-01"}),
+            ):
+                with self.assertRaisesRegex(AccessError, "only who decides"):
+                    end()
+        self.assertEqual(request.activity_ids, activity)
+        self.assertEqual(activity.user_id, self.head)
+        own = request.with_user(self.asker).activity_schedule(
+            "mail.mail_activity_data_todo", user_id=self.asker.id
+        )
+        own.action_cancel()  # what one has planned for oneself
+        activity.with_user(self.head).action_feedback()
+        self.assertFalse(request.activity_ids)
+
     def test_nobody_decides_on_the_own_request(self):
         request = self.request(user=self.head)
         with self.assertRaises(UserError) as caught:
