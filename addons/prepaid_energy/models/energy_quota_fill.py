@@ -32,6 +32,7 @@ class EnergyQuota(models.Model):
         quota, plan = line._quota(month), line._plan(month)
         if quota or not plan:
             return quota
+        self._alone(line)
         quota = self.sudo().create(
             {
                 "line_id": line.id,
@@ -47,6 +48,17 @@ class EnergyQuota(models.Model):
         quota._before()._close()
         quota._carry_over()
         return quota
+
+    def _alone(self, line):
+        """Of two who fill a month at once, one begins anew and finds it filled.
+
+        A row that was only locked would let the other go on with what it saw before,
+        and fail at the unique key; one that was written is a lost race, which crons
+        (``patiently``) and Odoo's requests run again.
+        """
+        self.env.cr.execute(
+            SQL("UPDATE energy_line SET write_date = write_date WHERE id = %s", line.id)
+        )
 
     def _apply_plan(self, plan):
         """Take the plan as it is now, where the unit is the same."""

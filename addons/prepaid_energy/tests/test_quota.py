@@ -1,14 +1,16 @@
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
 from lxml import html
 
-from odoo import fields
+from odoo import SUPERUSER_ID, api, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, new_test_user
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 from odoo.tools.safe_eval import safe_eval
 
+from ..models.patience import patiently
 from .common import add_point
 from .line_case import MONTH, LineCase
 
@@ -28,6 +30,59 @@ class TestFill(LineCase):
         self.assertEqual(self.exact_balance(self.line_a.wallet_id), 1000)
         self.assertEqual(quota.total, 1000)
         self.assertEqual(len(self.line_a.quota_ids), 1)
+
+    def test_two_fill_a_month_at_once(self):
+        """Two real transactions; the loser is run again and finds the quota."""
+        registry = self.env.registry
+        with registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            site = env["energy.site"].create({"name": "Race"})
+            department = env["hr.department"].create({"name": "Race"})
+            line = env["energy.line"].create(
+                {"name": "R", "site_id": site.id, "department_id": department.id}
+            )
+            plan = {"line_id": line.id, "date_from": MONTH, "amount": 5}
+            env["energy.line.plan"].create(plan)
+            made = {"energy_line": line.id, "energy_wallet": line.wallet_id.id}
+            made |= {"hr_department": department.id, "energy_site": site.id}
+        first, second, outcome = registry.cursor(), registry.cursor(), []
+        try:
+            lines = [
+                api.Environment(cr, SUPERUSER_ID, {})["energy.line"].browse(line.id)
+                for cr in (first, second)
+            ]
+            for one in lines:
+                self.assertFalse(one._quota(one._month()))  # both have looked
+            quota = lines[0].env["energy.quota"]._fill(lines[0])
+            first.flush()
+            found = quota.ids
+
+            def late():
+                def fill():
+                    return lines[1].env["energy.quota"]._fill(lines[1])
+
+                with mute_logger("odoo.sql_db"):
+                    outcome.extend(patiently(lines[1].env, fill).ids)
+
+            thread = threading.Thread(target=late)
+            thread.start()
+            thread.join(1)  # it waits for the first
+            first.commit()
+            thread.join(20)
+            self.assertEqual(outcome, found)
+        finally:
+            first.close()
+            second.close()
+            with registry.cursor() as cr:
+                cr.execute("DELETE FROM energy_quota WHERE line_id = %s", [line.id])
+                for table, record_id in made.items():
+                    cr.execute(
+                        SQL(
+                            "DELETE FROM %s WHERE id = %s",
+                            SQL.identifier(table),
+                            record_id,
+                        )
+                    )
 
     def test_the_month_begins_by_the_clock_of_the_site(self):
         self.site.tz = "America/Chicago"
