@@ -266,6 +266,8 @@ class EnergyWallet(models.Model):
 
     def _what_comes(self):
         """What happens if nobody pays, and when."""
+        if not self.policy_id:
+            return ""
         if self.level != supply.CUT:
             return self.env._(
                 "Supply is cut off when the balance reaches %s.",

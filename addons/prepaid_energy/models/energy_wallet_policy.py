@@ -231,7 +231,7 @@ class EnergyWallet(models.Model):
                 """
                 SELECT DISTINCT wallet.id
                   FROM energy_wallet wallet
-                  JOIN energy_policy policy ON policy.id = wallet.policy_id
+                  LEFT JOIN energy_policy policy ON policy.id = wallet.policy_id
                   LEFT JOIN LATERAL (
                     SELECT balance FROM energy_policy_level
                      WHERE policy_id = policy.id AND basis = 'balance'
@@ -243,7 +243,8 @@ class EnergyWallet(models.Model):
                         AND level.balance < COALESCE(
                             (wallet.warned->>'balance')::numeric, 'infinity')
                         OR wallet.balance > (wallet.warned->>'balance')::numeric
-                            + policy.restore_threshold - policy.cutoff_threshold)
+                            + COALESCE(policy.restore_threshold
+                                       - policy.cutoff_threshold, 0))
                 """
             )
         )
@@ -275,13 +276,11 @@ class EnergyWallet(models.Model):
         """
         for wallet in self:
             policy = wallet.sudo().policy_id  # sudo: as above
-            levels = wallet._warning_levels()[basis] if policy else []
+            levels = wallet._warning_levels()[basis]
             given = (wallet.warned or {}).get(basis)
             given = None if given is None else Decimal(given)
             value = values.get(wallet.id, Decimal("Infinity"))
-            now = supply.warnings_given(
-                value, levels, given, policy._margins()[basis] if policy else 0
-            )
+            now = supply.warnings_given(value, levels, given, policy._margins()[basis])
             if now == given:
                 continue
             warned = dict(wallet.warned or {})

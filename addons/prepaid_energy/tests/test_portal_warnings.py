@@ -45,6 +45,23 @@ class TestOwnWarnings(EnergyCase):
         self.env["energy.wallet"]._cron_policy()
         self.assertEqual(len(self.told()), before + 1)
 
+    def test_own_levels_need_no_policy(self):
+        self.wallet.policy_id = False
+        self.mine._set_own_levels([Decimal(60)], [])
+        self.ingest((0, "0"), (3500, "160"))
+        self.env["energy.wallet"]._cron_policy()
+        self.assertIn("56.00", self.told()[-1][0])
+        self.assertNotIn("cut off", self.told()[-1][0])
+        count = len(self.told())
+        self.env["energy.wallet"]._cron_policy()
+        self.assertEqual(len(self.told()), count)
+        credit(self.wallet, "50", "b")
+        self.env["energy.wallet"]._cron_policy()
+        self.assertFalse(self.wallet.warned["balance"])
+        self.mine._set_own_levels([], [Decimal(500)])
+        self.env["energy.wallet"]._cron_policy()
+        self.assertIn("more days", self.told()[-1][0])
+
     def test_own_days_warn(self):
         self.ingest((0, "0"), (3600, "40"))
         self.assertFalse(self.policy.warning_days)
