@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 from odoo.tests import HttpCase, tagged
-from odoo.tests.common import ChromeBrowser
 
+from .common import leave_out_missing_file
 from .setup_case import set_up_empty
 
 # where `make setup` puts the bridge, beside the add-ons
@@ -125,18 +125,7 @@ class TestFirstHour(HttpCase):
     def setUpClass(cls):
         super().setUpClass()
         set_up_empty(cls)
-
-    def without_missing_file(self):
-        """Core's bundle tells of a file that Debian leaves out: from the start on."""
-        checker = property(
-            lambda _browser: lambda text: "selfie_segmentation" not in text,
-            lambda _browser, _value: None,
-        )
-        # an error that the checker lets pass would still count as a failure
-        never = property(lambda _browser: False, lambda _browser, _value: None)
-        return patch.multiple(
-            ChromeBrowser, error_checker=checker, had_failure=never, create=True
-        )
+        leave_out_missing_file(cls.env)
 
     def walk(self):
         """Go through the assistant; return the file that it handed out."""
@@ -151,10 +140,7 @@ class TestFirstHour(HttpCase):
             files.append(original(gateway))
             return files[-1]
 
-        with (
-            patch.object(Gateway, "_bridge_file", seen),
-            self.without_missing_file(),
-        ):
+        with patch.object(Gateway, "_bridge_file", seen):
             self.browser_js(
                 "/odoo/energy-setup",
                 TOOLS + FIRST_HOUR.replace("LIST", json.dumps(LIST)),
@@ -179,10 +165,9 @@ class TestFirstHour(HttpCase):
             },
         )
         self.assertEqual(answer.json()["accepted"], 1, answer.text)
-        with self.without_missing_file():
-            self.browser_js(
-                "/odoo/energy-setup", TOOLS + THEN, login="new_manager", timeout=120
-            )
+        self.browser_js(
+            "/odoo/energy-setup", TOOLS + THEN, login="new_manager", timeout=120
+        )
         site = self.env["energy.site"].search([("company_id", "=", self.park.id)])
         self.assertEqual(site.name, "North Park")
         meter = self.env["energy.meter"].search([("serial", "=", "FH-2")])
