@@ -106,7 +106,8 @@ class Document:
             if not formula:
                 measure = card.setdefault("measure", "__count")
                 source = {**card, "measures": {measure: title}}
-                formula = f'PIVOT.VALUE({self.pivot(title, source)},"{measure}")'
+                # A sum of nothing has no value: nothing is owed, say, and that is 0.
+                formula = f'PIVOT.VALUE({self.pivot(title, source)},"{measure}")+0'
             self.data[f"A{line}"] = f'=_t("{title}")'
             self.data[f"B{line}"] = f"={formula}"
             row, column = divmod(index, CARDS_IN_ROW)
@@ -199,7 +200,7 @@ class Document:
             if fields:
                 self.fill_list(table, columns, head, lines)
             else:
-                key = self.pivot(title, table)
+                key = self.pivot(table.get("head", title), table)
                 self.cells[f"{left}{head}"] = f"=PIVOT({key},{lines},FALSE,FALSE)"
             right = columns[-1]
             self.styles[f"{left}{head}:{right}{head}"] = 2
@@ -234,9 +235,10 @@ class Document:
                 f'=ODOO.LIST.HEADER({key},"{field}",_t("{label}"))'
             )
             for line in range(1, lines + 1):
-                self.cells[f"{column}{head + line}"] = (
-                    f'=ODOO.LIST({key},{line},"{field}")'
-                )
+                value = f'ODOO.LIST({key},{line},"{field}")'
+                if field in table.get("zero_is_none", ()):
+                    value = f'IF({value}=0,"",{value})'
+                self.cells[f"{column}{head + line}"] = f"={value}"
 
     def document(self):
         """The whole, as o-spreadsheet reads it."""

@@ -317,6 +317,7 @@ ACCOUNTANT = {
             {
                 **UNBILLED,
                 "title": "Not Billed Yet, by Wallet",
+                "head": "Wallet",
                 "rows": ["wallet_id"],
                 "measures": {"unbilled": "Not Billed", "amount_total": "Used"},
             },
@@ -476,6 +477,7 @@ OPERATOR = {
                     "balance": "Balance",
                     "days_left": "Days Left",
                 },
+                "zero_is_none": ["days_left"],  # nothing used yet: not known
             },
         ],
         [

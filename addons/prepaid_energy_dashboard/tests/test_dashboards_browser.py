@@ -56,7 +56,7 @@ CHECK = """
         for (const [row, number] of Object.entries(wanted.cards)) {
             const cell = { sheetId: data, col: 1, row: Number(row) };
             const { value } = getters.getEvaluatedCell(cell);
-            if (!(Math.abs(value - number) < 0.005)) {
+            if (typeof value !== "number" || Math.abs(value - number) > 0.005) {
                 problems.push(`card ${row}: ${value}, not ${number}`);
             }
         }
@@ -111,6 +111,8 @@ class TestDashboardsBrowser(HttpCase):
             wallets = self.env["energy.wallet"].with_user(self.users[role])
             domain = [("kind", "in", ("tenant", "debt")), ("balance", ">", 0)]
             cards[0] = sum(wallets.search(domain).mapped("balance"))
+            domain[1] = ("balance", "<", 0)  # nobody: 0 is shown, not nothing
+            cards[1] = sum(wallets.search(domain).mapped("balance"))
         wanted = {
             "board": board.id,
             "cards": cards,
