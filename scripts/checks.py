@@ -27,6 +27,7 @@ from layout import (
 
 RESULTS = LOCAL / "results"
 TEST_DB = "prepaid_test"
+BRIDGE_PARTS = 3
 
 
 def test(names=()):
@@ -114,64 +115,65 @@ def _rating():
 
 
 def _bridge():
-    python, broker = BRIDGE_VENV / "bin/python", str(system.MOSQUITTO)
-    return _pytest("bridge", python, ["tests"], cwd=BRIDGE, MOSQUITTO=broker)
+    """The bridge's tests, in parts at once: most of them wait for devices."""
+    broker = str(system.MOSQUITTO)
+    parts = _parts((BRIDGE / "tests").glob("test_*.py"), BRIDGE_PARTS)
+    python = BRIDGE_VENV / "bin/python"
+    return _at_once("bridge", python, parts, cwd=BRIDGE, MOSQUITTO=broker)
 
 
 def _addon():
-    """The add-ons' tests, in two halves at once, each with a database of its own."""
+    """The add-ons' tests, in parts at once, each with a database of its own."""
     system.install_chromium()
     postgres.start()
     odoo_server.test_template()
-    for port in ADDON_TEST_PORTS:
+    names = odoo_server.addon_names()
+    files = [
+        file for name in names for file in (ADDONS / name / "tests").glob("test_*.py")
+    ]
+    parts = _parts(files, len(ADDON_TEST_PORTS))
+    for number, port in enumerate(ADDON_TEST_PORTS):
         need_port(port, "the add-ons' tests")
-    halves = zip(_halves(), ADDON_TEST_PORTS, strict=True)
-    running = [_start_half(number, *half) for number, half in enumerate(halves)]
-    status = 0
+        database = f"{TEST_DB}_{number}"
+        with step("Cloning a test database"):
+            odoo_server.clone(odoo_server.TEST_DB, database)
+        parts[number] += [
+            "--odoo-http",
+            f"--odoo-config={_test_config(number, port)}",
+            f"--odoo-database={database}",
+        ]
+    return _at_once("addon", PYTHON, parts, **postgres.environment())
+
+
+def _parts(files, count):
+    """The files in ``count`` lists of about one size, always the same ones."""
+    parts = [[] for _ in range(count)]
+    sizes = [0] * count
+    for size, path in sorted((path.stat().st_size, path) for path in files)[::-1]:
+        least = sizes.index(min(sizes))
+        parts[least].append(str(path))
+        sizes[least] += size
+    return [sorted(part) for part in parts]
+
+
+def _at_once(name, python, parts, cwd=ROOT, **environment):
+    """Run pytest once for each list of words, all at the same time."""
+    running, status = [], 0
+    LOGS.mkdir(exist_ok=True)
+    for number, words in enumerate(parts):
+        log = LOGS / f"tests-{name}-{number}.log"
+        process = subprocess.Popen(
+            _words(f"{name}-{number}", python, words),
+            cwd=cwd,
+            env={**os.environ, **environment},
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        running.append((process, log))
     for process, log in running:
         status |= process.wait()
         print(log.read_text(), flush=True)
     return status
-
-
-def _halves():
-    """The test files in two lists of about one size; which list is always the same."""
-    files = [
-        path
-        for name in odoo_server.addon_names()
-        for path in (ADDONS / name / "tests").glob("test_*.py")
-    ]
-    halves = [], []
-    for path in sorted(files, key=lambda path: (-path.stat().st_size, path)):
-        min(halves, key=lambda half: sum(one.stat().st_size for one in half)).append(
-            path
-        )
-    return [sorted(half) for half in halves]
-
-
-def _start_half(number, files, port):
-    database = f"{TEST_DB}_{number}"
-    with step("Cloning a test database"):
-        odoo_server.clone(odoo_server.TEST_DB, database)
-    log = LOGS / f"tests-addon-{number}.log"
-    words = _words(
-        f"addon-{number}",
-        PYTHON,
-        [
-            *map(str, files),
-            "--odoo-http",
-            f"--odoo-config={_test_config(number, port)}",
-            f"--odoo-database={database}",
-        ],
-    )
-    process = subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env={**os.environ, **postgres.environment()},
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-    )
-    return process, log
 
 
 def _test_config(number, port):
