@@ -14,11 +14,7 @@ class EnergyGatewayLine(models.Model):
     _check_company_auto = True
 
     gateway_id = fields.Many2one(
-        "energy.gateway",
-        required=True,
-        index=True,
-        ondelete="cascade",
-        check_company=True,
+        "energy.gateway", required=True, index=True, ondelete="cascade"
     )
     company_id = fields.Many2one(
         related="gateway_id.company_id", store=True, precompute=True
@@ -52,6 +48,12 @@ class EnergyGatewayLine(models.Model):
     _name_uniq = models.Constraint(
         "unique (gateway_id, name)", "A gateway has one line of this name."
     )
+
+    @api.constrains("gateway_id")
+    def _check_own_company(self):
+        """The company follows from it, so it must be one of the user's."""
+        # not in sudo mode, in which Odoo runs constraints
+        self.sudo(False).gateway_id.check_access("read")
 
     @api.constrains(*PLACE)
     def _check_place(self):

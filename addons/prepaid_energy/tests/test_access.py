@@ -265,3 +265,29 @@ class TestAccess(EnergyCase):
         review.note = "A meter of the neighbour"
         review.action_discard()
         self.assertEqual(review.state, "discarded")
+
+    def test_an_open_dialogue_is_nobody_elses(self):
+        """Odoo leaves it to rules; one with several rules may have others as well."""
+        accountant, other = (
+            new_test_user(
+                self.env, login, groups="prepaid_energy.group_energy_accountant"
+            )
+            for login in ("ann", "bob")
+        )
+        for model, values in (
+            ("energy.proof", {}),
+            ("energy.topup", {"wallet_id": self.wallet.id, "amount": 10}),
+            ("energy.wallet.operation", {"wallet_id": self.wallet.id}),
+        ):
+            mine = self.env[model].with_user(accountant).create(values)
+            theirs = self.env[model].with_user(other)
+            self.assertFalse(theirs.search([("id", "=", mine.id)]), model)
+            with self.assertRaises(AccessError, msg=model):
+                theirs.browse(mine.id).read(["create_date"])
+
+    def test_each_dialogue_has_a_rule(self):
+        models = self.env["ir.model"].search(
+            [("model", "=like", "energy.%"), ("transient", "=", True)]
+        )
+        ruled = self.env["ir.rule"].search([]).model_id
+        self.assertFalse((models - ruled).mapped("model"))

@@ -51,6 +51,9 @@ export class EnergyNow extends Interaction {
         } catch {
             return this.schedule(); // no network: what is shown has its time beside it
         }
+        if (answer.status >= 500) {
+            return this.schedule(); // the server is busy, or starts anew
+        }
         if (answer.redirected || !answer.ok) {
             return; // logged out, or not ours any more
         }
