@@ -10,8 +10,9 @@ from .common import EnergyCase, set_up_park
 
 @tagged("post_install", "-at_install")
 class TestCounter(EnergyCase):
-    def topup(self, amount, **values):
-        return self.env["energy.topup"].create(
+    def topup(self, amount, user=None, **values):
+        Topup = self.env["energy.topup"].with_user(user or self.env.user)
+        return Topup.create(
             {
                 "wallet_id": self.wallet.id,
                 "amount": amount,
@@ -126,8 +127,10 @@ class TestCounter(EnergyCase):
             self.env, "technician", groups="prepaid_energy.group_energy_operator"
         )
         with self.assertRaises(AccessError):
-            self.topup(50).with_user(operator).action_topup()
-        self.topup(50).with_user(accountant).sudo(False).action_topup()
+            self.topup(50, operator)
+        with self.assertRaises(AccessError):
+            self.topup(50, accountant).with_user(operator).action_topup()
+        self.topup(50, accountant).sudo(False).action_topup()
         self.assertEqual(self.exact_balance(), Decimal(50))
 
 
