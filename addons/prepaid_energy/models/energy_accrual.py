@@ -82,6 +82,10 @@ class EnergyAccrual(models.Model):
             accrual._post()
 
     def _post(self):
+        if self.date > fields.Date.today():
+            raise UserError(
+                self.env._("%s has not come yet: nothing is known of it.", self.date)
+            )
         books = self.env["energy.books"].with_company(self.company_id)
         following = self.date + timedelta(days=1)
         journal = self.company_id._energy_journal()

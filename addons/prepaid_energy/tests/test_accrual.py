@@ -34,6 +34,12 @@ class TestAccrual(BillingCase):
         self.assertEqual(self.exact_balance(), self.prepaid() - 33)
         self.assertTrue(self.env["energy.proof"].create({}).proven)
 
+    def test_a_day_to_come_is_not_accrued(self):
+        self.topup(100)
+        self.ingest((0, "0"), (86400 * 10, "120"))
+        with self.assertRaisesRegex(UserError, "2999-01-31 has not come yet"):
+            self.accrue("2999-01-31")
+
     def test_what_is_billed_is_not_accrued(self):
         self.now("2026-05-01 06:00:00")
         self.topup(100)
