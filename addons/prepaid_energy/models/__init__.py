@@ -10,6 +10,7 @@ from . import (
     energy_advance,
     energy_advance_clearing,
     energy_advance_use,
+    energy_affiliated,
     energy_alarm,
     energy_accrual,
     energy_allocation,

@@ -34,7 +34,7 @@ class EnergyBaseline(models.Model):
 
     _name = "energy.baseline"
     _description = "Energy Baseline"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.affiliated", "mail.thread"]
     _order = "name, id"
     _check_company_auto = True
 
@@ -163,12 +163,6 @@ class EnergyBaseline(models.Model):
         "CHECK (target_percent >= 0 AND target_percent < 100)",
         "The target is between 0 and 100 % less.",
     )
-
-    @api.constrains("site_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).site_id.check_access("read")
 
     @api.constrains("site_id", "line_id", "service_point_id", "use_output")
     def _check_scope(self):

@@ -10,6 +10,7 @@ class EnergyDegreeDay(models.Model):
 
     _name = "energy.degree.day"
     _description = "Temperature of a Day"
+    _inherit = ["energy.affiliated"]
     _order = "day desc, site_id"
     _rec_name = "day"
     _check_company_auto = True
@@ -38,12 +39,6 @@ class EnergyDegreeDay(models.Model):
     _mean_range = models.Constraint(
         "CHECK (mean BETWEEN -90 AND 60)", "A mean temperature is in °C, -90 to 60."
     )
-
-    @api.constrains("site_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).site_id.check_access("read")
 
     @api.model
     def _default_site_id(self):

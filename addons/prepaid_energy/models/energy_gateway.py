@@ -25,7 +25,12 @@ class EnergyGateway(models.Model):
 
     _name = "energy.gateway"
     _description = "Energy Gateway"
-    _inherit = ["mail.thread", "mail.activity.mixin", "energy.alarm"]
+    _inherit = [
+        "energy.affiliated",
+        "mail.thread",
+        "mail.activity.mixin",
+        "energy.alarm",
+    ]
     _order = "name, id"
     _check_company_auto = True
 
@@ -55,12 +60,6 @@ class EnergyGateway(models.Model):
     _user_uniq = models.UniqueIndex(
         "(user_id) WHERE user_id IS NOT NULL", "This user belongs to another gateway."
     )
-
-    @api.constrains("site_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).site_id.check_access("read")
 
     @api.model_create_multi
     def create(self, vals_list):

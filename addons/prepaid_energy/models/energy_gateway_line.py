@@ -10,6 +10,7 @@ class EnergyGatewayLine(models.Model):
 
     _name = "energy.gateway.line"
     _description = "Gateway Line"
+    _inherit = ["energy.affiliated"]
     _order = "gateway_id, name, id"
     _check_company_auto = True
 
@@ -48,12 +49,6 @@ class EnergyGatewayLine(models.Model):
     _name_uniq = models.Constraint(
         "unique (gateway_id, name)", "A gateway has one line of this name."
     )
-
-    @api.constrains("gateway_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).gateway_id.check_access("read")
 
     @api.constrains(*PLACE)
     def _check_place(self):

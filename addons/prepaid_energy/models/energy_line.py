@@ -12,7 +12,7 @@ class EnergyLine(models.Model):
 
     _name = "energy.line"
     _description = "Production Line"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["energy.affiliated", "mail.thread", "mail.activity.mixin"]
     _order = "name, id"
     _check_company_auto = True
 
@@ -88,12 +88,6 @@ class EnergyLine(models.Model):
     _shed_minutes_positive = models.Constraint(
         "CHECK (shed_minutes >= 0)", "The time between steps is not negative."
     )
-
-    @api.constrains("site_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).site_id.check_access("read")
 
     @api.constrains("warning_levels")
     def _check_warning_levels(self):

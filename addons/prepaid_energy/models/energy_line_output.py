@@ -10,6 +10,7 @@ class EnergyLineOutput(models.Model):
 
     _name = "energy.line.output"
     _description = "Output of a Production Line"
+    _inherit = ["energy.affiliated"]
     _order = "day desc, line_id, id"
     _rec_name = "day"
     _check_company_auto = True
@@ -55,12 +56,6 @@ class EnergyLineOutput(models.Model):
     _quantity_positive = models.Constraint(
         "CHECK (quantity >= 0)", "An output is not negative."
     )
-
-    @api.constrains("line_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).line_id.check_access("read")
 
     @api.constrains("day", "line_id")
     def _check_day(self):

@@ -23,7 +23,7 @@ class EnergyLinePlan(models.Model):
 
     _name = "energy.line.plan"
     _description = "Budget Plan of a Production Line"
-    _inherit = ["mail.thread"]
+    _inherit = ["energy.affiliated", "mail.thread"]
     _order = "line_id, date_from desc"
     _rec_name = "line_id"
     _check_company_auto = True
@@ -111,12 +111,6 @@ class EnergyLinePlan(models.Model):
         "CHECK (amount >= 0 AND per_unit >= 0 AND carry_percent >= 0)",
         "Amounts and limits of a plan are not negative.",
     )
-
-    @api.constrains("line_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).line_id.check_access("read")
 
     @api.constrains("date_from", "date_to", "line_id")
     def _check_months(self):

@@ -21,7 +21,7 @@ class EnergyQuotaRequest(models.Model):
 
     _name = "energy.quota.request"
     _description = "Quota Request"
-    _inherit = ["energy.quota.decision"]
+    _inherit = ["energy.affiliated", "energy.quota.decision"]
     _page = "approve"
 
     quota_id = fields.Many2one(
@@ -77,12 +77,6 @@ class EnergyQuotaRequest(models.Model):
     _amount_positive = models.Constraint(
         "CHECK (amount > 0)", "A request asks for more than nothing."
     )
-
-    @api.constrains("quota_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).quota_id.check_access("read")
 
     @api.depends("quota_id")
     def _compute_until(self):

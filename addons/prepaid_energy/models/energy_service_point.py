@@ -18,7 +18,12 @@ class EnergyServicePoint(models.Model):
 
     _name = "energy.service.point"
     _description = "Service Point"
-    _inherit = ["mail.thread", "mail.activity.mixin", "energy.alarm"]
+    _inherit = [
+        "energy.affiliated",
+        "mail.thread",
+        "mail.activity.mixin",
+        "energy.alarm",
+    ]
     _order = "site_id, name, id"
     _parent_store = True
     _check_company_auto = True
@@ -88,12 +93,6 @@ class EnergyServicePoint(models.Model):
     )
     power_kw = fields.Float(related="meter_id.power_kw")
     active = fields.Boolean(default=True)
-
-    @api.constrains("site_id")
-    def _check_own_company(self):
-        """The company follows from it, so it must be one of the user's."""
-        # not in sudo mode, in which Odoo runs constraints
-        self.sudo(False).site_id.check_access("read")
 
     @api.constrains("parent_id")
     def _check_tree(self):
