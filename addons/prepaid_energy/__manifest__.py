@@ -28,6 +28,7 @@
         "views/energy_service_point_views.xml",
         "views/energy_meter_views.xml",
         "views/energy_gateway_views.xml",
+        "views/energy_gateway_line_views.xml",
         "views/energy_gateway_configuration_views.xml",
         "wizards/energy_tariff_holidays_views.xml",
         "wizards/energy_whatif_views.xml",

@@ -49,6 +49,7 @@ from . import (
     energy_meter_installation,
     energy_meter_phases,
     energy_meter_placement,
+    energy_gateway_broker,
     energy_policy,
     energy_notice,
     energy_policy_escalation,

@@ -2,6 +2,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..exchange.bridge_file import bridge_file
+from ..exchange.profiles import TRANSPORTS
 
 
 class EnergyGateway(models.Model):
@@ -12,12 +13,25 @@ class EnergyGateway(models.Model):
     line_ids = fields.One2many("energy.gateway.line", "gateway_id", "Lines")
 
     def _add_lines(self):
-        """Add the lines that the gateway's meters name and it does not have yet."""
+        """Add the lines that the gateway's meters name and it does not have yet.
+
+        Their protocol is that of a meter on it whose type is known.
+        """
         for gateway in self:
-            named = {meter.line for meter in gateway.meter_ids if meter.line}
-            missing = sorted(named - {*gateway.line_ids.mapped("name")})
+            named = {meter.line: None for meter in gateway.meter_ids if meter.line}
+            for meter in gateway.meter_ids:
+                if meter.line and meter.profile in TRANSPORTS:
+                    named[meter.line] = TRANSPORTS[meter.profile]
+            missing = sorted({*named} - {*gateway.line_ids.mapped("name")})
             self.env["energy.gateway.line"].create(
-                [{"gateway_id": gateway.id, "name": name} for name in missing]
+                [
+                    {
+                        "gateway_id": gateway.id,
+                        "name": name,
+                        "transport": named[name] or "modbus_tcp",
+                    }
+                    for name in missing
+                ]
             )
 
     def _bridge_file(self):
@@ -43,17 +57,22 @@ class EnergyGateway(models.Model):
                     line=lost[0].name,
                 )
             )
-        places = [(line.serial_port, line.host, line.port) for line in self.line_ids]
+        brokers = self.line_ids.filtered(lambda line: line._is_broker())
+        wires = self.line_ids - brokers
+        places = [line._address() for line in wires]
         if len({*places}) < len(places):
             raise UserError(
                 self.env._("%s: two lines have the same address.", self.name)
             )
+        tables = [line._file_table() for line in wires]
+        tables_of_brokers = [line._broker_table() for line in brokers]
         return bridge_file(
             self.name,
             self.get_base_url(),
             self.env.cr.dbname,
             self._new_api_key(),
-            [line._file_table() for line in self.line_ids],
+            tables,
+            tables_of_brokers,
         )
 
     def action_bridge_file(self):

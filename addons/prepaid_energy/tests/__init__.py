@@ -13,6 +13,7 @@ from . import (
     test_charges,
     test_command,
     test_gateway_configuration,
+    test_gateway_file,
     test_gateway_http,
     test_ingest,
     test_ingest_order,

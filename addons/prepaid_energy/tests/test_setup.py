@@ -164,6 +164,9 @@ class TestSetup(TransactionCase):
                     "name": "yard",
                     "transport": "rtu_serial",
                     "serial_port": "/dev/ttyUSB0",
+                    "baudrate": 9600,
+                    "parity": "N",
+                    "stopbits": 1,
                 },
             ],
         )

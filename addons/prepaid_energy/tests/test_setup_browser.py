@@ -74,12 +74,11 @@ FIRST_HOUR = """
     $(".modal footer .btn-secondary[special=cancel], .modal .btn-close").click();
     await done("meters");
     await press("gateway");
-    const cell = await until(() => $(".modal td[name=host]"), "line");
-    cell.click();
-    const host = await until(() => $(".modal td[name=host] input"), "host");
-    host.value = "127.0.0.1";
-    host.dispatchEvent(new Event("input", {bubbles: true}));
-    host.dispatchEvent(new Event("change", {bubbles: true}));
+    (await until(() => $(".modal td[name=place]"), "line")).click();
+    await fill("host", "127.0.0.1");
+    (await until(() => $(".modal .o_form_button_save"), "save of the line")).click();
+    const placed = () => $(".modal td[name=place]")?.textContent.includes("127.0.0.1");
+    await until(placed, "placed");
     const create = URL.createObjectURL;
     URL.createObjectURL = (blob) => {
         blob.text().then((text) => (window.bridgeFile = text));

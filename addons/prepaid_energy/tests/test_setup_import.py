@@ -67,6 +67,12 @@ class TestSetupImport(TransactionCase):
         self.assertEqual(wizard.new_count, 3)
         self.assertEqual(self.counts(), before)
 
+    def test_a_profile_that_is_not_shipped_is_pointed_out(self):
+        wizard = self.preview(PARK.replace("sdm630", "sdm360"))
+        notes = wizard.row_ids.sorted("number").mapped("note")
+        self.assertEqual(["sdm360" in note for note in notes], [False, False, True])
+        self.assertFalse(wizard.error_count)
+
     def test_a_park(self):
         wizard = self.load(PARK)
         shop, pump, main = map(self.point, ("Shop", "Fire pump", "Incomer"))

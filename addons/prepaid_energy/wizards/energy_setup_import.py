@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..exchange import meter_list
+from ..exchange.profiles import TRANSPORTS
 from .setup_plan import ERROR, NEW, SAME, UPDATE, SetupPlan
 
 MAX_BYTES = 5_000_000
@@ -226,10 +227,17 @@ class EnergySetupImport(models.TransientModel):
         """What a row would do, or why it cannot."""
         if entry.reasons:
             return " ".join(entry.reasons)
+        what = ", ".join(entry.changed)
         if entry.state == NEW:
-            made = ", ".join(entry.made())
-            return self.env._("Makes: %s", made)
-        return ", ".join(entry.changed)
+            what = self.env._("Makes: %s", ", ".join(entry.made()))
+        profile = entry.values.get("profile")
+        if not profile or profile in TRANSPORTS:
+            return what
+        doubt = self.env._(
+            "(The bridge is not shipped with a profile %s: is it one of your own?)",
+            profile,
+        )
+        return f"{what} {doubt}".strip()
 
     def _errors_file(self, plan):
         columns = list(meter_list.HEADINGS)
