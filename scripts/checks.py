@@ -183,6 +183,7 @@ def _test_config(number, port):
         (ROOT / "odoo.conf").read_text()
         + f"addons_path = {ADDONS}\ndata_dir = {odoo_server.DATA_DIR}\n"
         + f"http_port = {port}\n"
+        + f"screenshots = {RESULTS / 'odoo'}\n"  # of browser tests that failed
     )
     return path
 
