@@ -28,6 +28,16 @@ from layout import (
 RESULTS = LOCAL / "results"
 TEST_DB = "prepaid_test"
 BRIDGE_PARTS = 3
+# what tests/system starts: stopped also when a test was interrupted
+SYSTEM_SERVICES = (
+    "test-bridge",
+    "test-plant",
+    "test-odoo",
+    "test-people",
+    "test-hour-bridge",
+    "test-hour-plant",
+    "test-hour-odoo",
+)
 
 
 def test(names=()):
@@ -192,10 +202,11 @@ def _system():
     system.install_chromium()
     postgres.start()
     odoo_server.demo_template()
+    odoo_server.test_template()
     try:
         return _pytest("system", PYTHON, ["tests/system", "-p", "no:odoo"])
     finally:
-        for name in ("test-bridge", "test-plant", "test-odoo", "test-people"):
+        for name in SYSTEM_SERVICES:
             services.stop(name)
 
 

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
-from conftest import wait_until
+from conftest import SHOTS, wait_until
 
 FRESH = """
 SELECT count(*) FROM energy_meter
@@ -61,6 +61,7 @@ def test_the_tenant_tops_up_on_a_phone_and_supply_returns(system, phone):
     log_in(phone, "tenant1")
     phone.goto("/my/energy")
     assert "Your supply was cut off" in phone.inner_text("main")
+    phone.screenshot(path=SHOTS / "tenant-cut-off.png", full_page=True)
     phone.click("text=$ 50.00")
     phone.fill("input[name=customer_input]", "4242424242424242")
     phone.click("button[name=o_payment_submit_button]")

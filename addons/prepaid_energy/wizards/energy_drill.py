@@ -98,6 +98,8 @@ class EnergyDrill(models.TransientModel):
             names=", ".join(wallets[:NAMED].mapped("name")),
         )
         self.policy_id._arm(note)
+        if self.env.context.get("from_setup"):
+            return {"type": "ir.actions.act_window_close"}
         return {
             "type": "ir.actions.act_window",
             "res_model": "energy.policy",

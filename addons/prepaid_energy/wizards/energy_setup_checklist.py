@@ -224,8 +224,9 @@ class EnergySetup(models.TransientModel):
             "arm",
             self.env._("Drill, then arm"),
             self.env._(
-                "The drill shows who would be cut off and why. When it is right, arm "
-                "the policy there: from then on relays open by themselves."
+                "The drill shows who would be cut off and why: until they top up, all "
+                "new tenants. When it is right, arm the policy there: from then on "
+                "relays open by themselves."
             ),
             armed,
             [self.env._("%s is armed", policy.name) for policy in armed[:NEWEST]],
@@ -395,5 +396,9 @@ class EnergySetup(models.TransientModel):
         if not policy:
             raise UserError(self.env._("Make a policy first."))
         action = self._window("drill")
-        context = {"default_policy_id": policy.id, "dialog_size": "extra-large"}
+        context = {
+            "default_policy_id": policy.id,
+            "dialog_size": "extra-large",
+            "from_setup": True,  # where arming leads back to
+        }
         return {**action, "context": context}

@@ -26,4 +26,4 @@ class EnergySetupRow(models.TransientModel):
     point = fields.Char(readonly=True)
     tenant = fields.Char(readonly=True)
     serial = fields.Char("Meter", readonly=True)
-    note = fields.Char("What", readonly=True)
+    note = fields.Text("What", readonly=True)

@@ -1,5 +1,5 @@
 /** The set-up's checklist: what is done, what is next, and the readings as they come. */
-import {Component, onWillStart, onWillUnmount, useState} from "@odoo/owl";
+import {Component, onMounted, onWillStart, onWillUnmount, useState} from "@odoo/owl";
 import {_t} from "@web/core/l10n/translation";
 import {registry} from "@web/core/registry";
 import {standardActionServiceProps} from "@web/webclient/actions/action_service";
@@ -16,12 +16,19 @@ export class EnergySetup extends Component {
         this.action = useService("action");
         this.state = useState({steps: [], next: false, arrived: null, company: ""});
         onWillStart(() => this.load());
+        onMounted(() => this.showNext());
         const timer = setInterval(() => this.look(), SECONDS * 1000);
         onWillUnmount(() => clearInterval(timer));
     }
 
     async load() {
         Object.assign(this.state, await this.orm.call("energy.setup", "checklist", []));
+    }
+
+    /** What comes next may be below the screen's end. */
+    showNext() {
+        const next = document.querySelector(`li[data-step='${this.state.next}']`);
+        next?.scrollIntoView({block: "nearest"});
     }
 
     /** Look again, silently: an absent server is no reason for a dialogue. */
@@ -59,7 +66,8 @@ export class EnergySetup extends Component {
             Intl.DateTimeFormat().resolvedOptions().timeZone,
         ]);
         if (action) {
-            await this.action.doAction(action, {onClose: () => this.load()});
+            const onClose = () => this.load().then(() => this.showNext());
+            await this.action.doAction(action, {onClose});
         }
         await this.load();
     }
