@@ -42,6 +42,7 @@ SERVICES = {
     "demo-odoo": "Odoo",
     "mosquitto": "mosquitto",
 }
+METERS = len(Park.registers())
 FLOWING = """
 SELECT count(*) FROM energy_meter
  WHERE last_reading_at > (now() AT TIME ZONE 'UTC') - interval '30 seconds'
@@ -89,7 +90,7 @@ def demo():
     with step("Starting the simulated plant and the bridge"):
         PARK.start_plant(TIME_FACTOR)
         PARK.start_bridge()
-    with step("Waiting until all 20 meters are read"):
+    with step(f"Waiting until all {METERS} meters are read"):
         _wait_for_readings()
     print(_welcome(time.monotonic() - began))
 
@@ -133,11 +134,11 @@ def _wait_for_readings(timeout=90):
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         count = int(postgres.psql(FLOWING, DEMO_DB))
-        if count >= 20:
+        if count >= METERS:
             return
         time.sleep(1)
     raise Fail(
-        f"only {count} of 20 meters were read in {timeout} s; the bridge's log "
+        f"only {count} of {METERS} meters were read in {timeout} s; the bridge's log "
         f"({LOGS / 'demo-bridge.log'}) ends with:\n{services.tail('demo-bridge')}"
     )
 
@@ -179,14 +180,14 @@ Prepaid Energy runs (ready after {seconds:.0f} s).
 
     http://localhost:{ODOO_PORT}                 log-in / password
       a tenant who soon runs dry            tenant1 / tenant1     -> /my/energy
-      other tenants                         tenant2 … tenant6, likewise
+      other tenants                         tenant2 … tenant8, likewise
       operator (meters, relays)             operator / operator
       accountant (wallets, top-ups)         accountant / accountant
       energy manager                        manager / manager
       head of department (quota requests)   head / head
       administrator                         admin / admin
 
-What to watch: 20 simulated meters are read every two seconds; their registers run
+What to watch: {METERS} simulated meters are read every two seconds; their registers run
 {TIME_FACTOR} times faster than life. In two to three minutes tenant1's balance is used
 up and the relay of meter PE-T1 opens. Log in as tenant1, top up: it closes again.
 

@@ -34,6 +34,8 @@ TENANTS = {  # wallet: meters, what is paid in each time
     "t4": (("PE-T4",), 100),
     "t5": (("PE-T5", "PE-T5B"), 250),
     "t6": (("PE-T6",), 60),
+    "t7": (("PE-T7",), 40),
+    "t8": (("PE-T8", "PE-T8B"), 90),
 }
 SHIFTS = {  # meter: kW at night, kW at work, first and last hour of work
     "PE-T1": (0.3, 2.2, 7, 16),
@@ -44,6 +46,9 @@ SHIFTS = {  # meter: kW at night, kW at work, first and last hour of work
     "PE-T5": (2.4, 3.6, 5, 19),
     "PE-T5B": (1.2, 1.9, 5, 19),
     "PE-T6": (0.4, 1.8, 2, 9),
+    "PE-T7": (0.1, 1.3, 5, 13),
+    "PE-T8": (0.2, 1.9, 8, 19),
+    "PE-T8B": (0.05, 0.6, 9, 17),
     "PE-LB": (0.7, 4.2, 6, 21),
     "PE-LB-AUX": (0.2, 0.7, 6, 21),
     "PE-LC": (0.4, 2.9, 6, 13),

@@ -2,11 +2,12 @@
 
 import string
 import tomllib
+import uuid
 from collections import defaultdict
 
 import odoo_server
 import services
-from layout import BRIDGE, BRIDGE_BIN, load_curve
+from layout import BRIDGE, BRIDGE_BIN, MQTT_PORT, load_curve
 
 GATEWAY_KEY = """
 gateway = env.ref("prepaid_energy.gateway_riverside")
@@ -62,14 +63,21 @@ class Park:
         plant = tomllib.loads(template.substitute(defaultdict(int)))
         return {
             meter["serial"]: meter["initial_kwh"]
-            for line in plant["line"]
+            for line in (*plant["line"], *plant["mqtt"])
             for meter in line["meter"]
         }
 
     def _render(self, template, **values):
         text = (BRIDGE / "demo" / f"{template}.in").read_text()
         path = self.folder / template
-        path.write_text(string.Template(text).substitute(values))
+        # parks at one broker keep apart by name and application
+        broker = {
+            "MQTT_HOST": "127.0.0.1",
+            "MQTT_PORT": MQTT_PORT,
+            "PARK": self.name,
+            "APPLICATION": uuid.uuid5(uuid.NAMESPACE_URL, self.name),
+        }
+        path.write_text(string.Template(text).substitute(values | broker))
         return path
 
     def start_plant(self, time_factor):

@@ -5,6 +5,7 @@ import shutil
 import time
 import urllib.request
 
+import mosquitto
 import odoo_server
 import postgres
 import pytest
@@ -83,6 +84,8 @@ def system():
     services.stop("test-odoo")
     folder = LOCAL / "system-test"
     shutil.rmtree(folder, ignore_errors=True)
+    broker_ran = services.running("mosquitto")
+    mosquitto.start()
     odoo_server.clone(odoo_server.DEMO_DB, DATABASE)
     park = Park("test", folder, DATABASE, BASE + 69, BASE + 20, BASE + 30, BASE + 31)
     park.make_key()
@@ -93,6 +96,8 @@ def system():
     yield handle
     park.stop()
     services.stop("test-odoo")
+    if not broker_ran:
+        services.stop("mosquitto")
 
 
 @pytest.fixture(scope="session")

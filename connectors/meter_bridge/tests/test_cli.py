@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from string import Template
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from wire_stubs import PtyStub, TcpStub
 from meter_bridge import config, meter_profile
 from meter_bridge.cli import cli as cli_program
 from meter_bridge.meter_list import placed
+from meter_bridge.simulator.bridge_file import bridge_file
 from meter_bridge.simulator.cli import cli as sim_program
 from meter_bridge.simulator.config import load_plant
 
@@ -150,7 +152,7 @@ async def test_health(plant, erp, tmp_path, unused_tcp_port):
 
 
 def test_the_demo_park(tmp_path):
-    """Twenty meters; the ERP's list and the plant agree on every one of them."""
+    """The ERP's list, the plant and the bridge agree on every one of its meters."""
     values = {
         "ODOO_URL": "http://127.0.0.1:8069",
         "ODOO_DB": "demo",
@@ -162,6 +164,10 @@ def test_the_demo_park(tmp_path):
         "LOAD_CSV": "",
         "CONTROL_PORT": "28030",
         "HEALTH_PORT": "28031",
+        "MQTT_HOST": "127.0.0.1",
+        "MQTT_PORT": "28083",
+        "PARK": "demo",
+        "APPLICATION": "52f14cd4-c6f1-4fbd-8f87-4025e1d49242",
     }
     for name in ("plant", "bridge"):
         text = Template((DEMO / f"{name}.toml.in").read_text()).substitute(values)
@@ -182,7 +188,26 @@ def test_the_demo_park(tmp_path):
     }
     assert simulated == ours
     assert len(simulated) == 20
+    heard = by_serial(tomllib.loads((tmp_path / "bridge.toml").read_text()))
+    assert heard == by_serial(tomllib.loads(bridge_file(plant)))
+    known = {
+        (row["serial"], row["profile"], row["line"])
+        for row in demo_meters()
+        if row["line"] not in meters
+    }
+    listed = {
+        (meter.serial, meter.format, broker.name)
+        for broker in bridge.brokers
+        for meter in broker.meters
+    }
+    assert known == listed
+    assert len(known) == 3
     assert {line.port for line in plant.lines} == {28020, 28021, 28022}
+
+
+def by_serial(tables):
+    """The ``[[mqtt.meter]]`` tables of a file, by serial number."""
+    return {one["serial"]: one for table in tables["mqtt"] for one in table["meter"]}
 
 
 def demo_meters():
