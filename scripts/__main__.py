@@ -6,6 +6,7 @@ import sys
 import bench
 import checks
 import demo
+import translations
 from console import main_guard
 
 COMMANDS = {
@@ -17,6 +18,7 @@ COMMANDS = {
     "test": checks.test,
     "lint": checks.lint,
     "bench": bench.bench,
+    "translations": translations.translations,
 }
 
 
