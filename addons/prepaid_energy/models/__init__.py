@@ -15,6 +15,7 @@ from . import (
     energy_accrual,
     energy_allocation,
     energy_allocation_line,
+    energy_allocation_day,
     energy_accrual_revaluation,
     energy_accrual_debts,
     energy_baseline,

@@ -2,13 +2,22 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_date
 
+from ..exchange.numbers import exact
 from . import quotas
 from .line_usage import line_usage
 from .protected import refuse, without_defaults
 
-DECIDED = {"state", "amount", "quantity", "move_id", "reversal_id"}
+DECIDED = {
+    "state",
+    "amount",
+    "quantity",
+    "move_id",
+    "reversal_id",
+    "left_out",
+    "day_count",
+}
 INPUT = {
     "source",
     "service_point_id",
@@ -21,8 +30,16 @@ INPUT = {
 USED = """
 SELECT COALESCE(sum(quantity), 0)::text, COALESCE(sum(amount_total), 0)::text
   FROM energy_usage
- WHERE service_point_id = ANY(%s) AND day BETWEEN %s AND %s AND %s
+ WHERE service_point_id = ANY(%s) AND day = ANY(%s) AND %s
 """
+# what each wallet has paid of a service point's cost
+PAYERS = """
+SELECT wallet_id, sum(amount_total)::text FROM energy_usage
+ WHERE service_point_id = %s AND day = ANY(%s) AND %s
+ GROUP BY 1 HAVING sum(amount_total) > 0 ORDER BY 1 NULLS FIRST
+"""
+ALL = SQL("true")
+MEASURED = SQL("kind = 'energy'")
 
 
 class EnergyAllocation(models.Model):
@@ -119,88 +136,59 @@ class EnergyAllocation(models.Model):
 
     # ------------------------------------------------------------------ figures
 
-    def _used(self, points, what="true"):
-        """(quantity, cost) of service points in the period, as Decimals."""
-        rows = self.env.execute_query(
-            SQL(USED, points.ids, self.date_from, self.date_to, SQL(what))
-        )
+    def _used(self, points, days, what=ALL):
+        """(quantity, cost) of service points on these days, as Decimals."""
+        rows = self.env.execute_query(SQL(USED, points.ids, days, what))
         return map(Decimal, rows[0])
 
-    def _cost(self):
+    def _cost(self, days):
         """What is divided: (quantity, cost) as Decimals, not rounded.
 
-        :raise UserError: there is nothing, or a tenant has paid it.
+        :param list days: see :meth:`_free_days`.
+        :raise UserError: there is nothing.
         """
-        self.env.flush_all()
         point = self.service_point_id
-        if point.wallet_id and point.wallet_id.kind != "line":
-            raise UserError(
-                self.env._(
-                    "%(point)s is paid from the wallet of %(tenant)s: its cost is not "
-                    "divided.",
-                    point=point.name,
-                    tenant=point.wallet_id.name,
-                )
-            )
-        self._check_not_shared()
-        quantity, cost = self._used(point)
+        quantity, cost = self._used(point, days)
         if self.source == "losses":
-            measured, price_cost = self._used(point, "kind = 'energy'")
-            below, _cost = self._used(point.child_ids, "kind = 'energy'")
+            measured, price_cost = self._used(point, days, MEASURED)
+            below, _cost = self._used(point.child_ids, days, MEASURED)
             price = price_cost / measured if measured else Decimal(0)
             quantity = measured - below
             cost = quantity * price
         if cost <= 0:
             raise UserError(
                 self.env._(
-                    "%(point)s has no cost to divide from %(first)s to %(last)s.",
+                    "%(point)s has no cost to divide from %(first)s to %(last)s. "
+                    "%(left_out)s",
                     point=point.name,
-                    first=self.date_from,
-                    last=self.date_to,
-                )
+                    first=format_date(self.env, self.date_from),
+                    last=format_date(self.env, self.date_to),
+                    left_out=self.left_out or "",
+                ).strip()
             )
         return quantity, cost
 
-    def _check_not_shared(self):
-        """Lines that share the point have their parts of its cost already.
-
-        :raise UserError: they do so on a day of the period.
-        """
-        shares = self.env["energy.line.share"].search(
-            [
-                ("service_point_id", "=", self.service_point_id.id),
-                ("share", ">", 0),
-                ("share", "<", 100),
-                ("date_from", "<=", self.date_to),
-                "|",
-                ("date_to", "=", False),
-                ("date_to", ">", self.date_from),
-            ]
-        )
-        if shares:
-            raise UserError(
-                self.env._(
-                    "%(point)s is shared by %(lines)s: each has its part of the cost "
-                    "already. Choose days without shares, or take the shares off.",
-                    point=self.service_point_id.name,
-                    lines=", ".join(sorted(shares.line_id.mapped("name"))),
-                )
-            )
-
-    def _energies(self):
-        """kWh of each line in the period: dict line id -> Decimal."""
+    def _energies(self, days):
+        """kWh of each line on these days: dict line id -> Decimal."""
         rows = self.env.execute_query(
             SQL(
                 "SELECT line_id, sum(energy)::text FROM (%s) used "
-                "WHERE day BETWEEN %s AND %s AND service_point_id <> %s "
+                "WHERE day = ANY(%s) AND service_point_id <> %s "
                 "GROUP BY 1 HAVING sum(energy) > 0",
                 line_usage(self.env),
-                self.date_from,
-                self.date_to,
+                days,
                 self.service_point_id.id,
             )
         )
         return {line_id: Decimal(energy) for line_id, energy in rows}
+
+    def _payers(self, days):
+        """Who has the cost already: [(wallet or none, its weight as Decimal)]."""
+        what = MEASURED if self.source == "losses" else ALL
+        rows = self.env.execute_query(SQL(PAYERS, self.service_point_id.id, days, what))
+        # sudo: whoever allocates need not see each wallet
+        wallets = self.env["energy.wallet"].sudo()
+        return [(wallets.browse(wallet), Decimal(cost)) for wallet, cost in rows]
 
     # ------------------------------------------------------------------ actions
 
@@ -225,10 +213,11 @@ class EnergyAllocation(models.Model):
     def _simulate(self):
         if not self.line_ids:
             raise UserError(self.env._("Enter among whom it is divided."))
-        quantity, cost = self._cost()
+        days = self._free_days()
+        quantity, cost = self._cost(days)
         digits = self.currency_id.decimal_places
         amount = cost.quantize(Decimal(1).scaleb(-digits))
-        weights = self.line_ids._weights()
+        weights = self.line_ids._weights(days)
         try:
             parts = quotas.allocate(amount, weights, digits)
         except ValueError:
@@ -272,7 +261,7 @@ class EnergyAllocation(models.Model):
                         one.name,
                     )
                 )
-            one._check_once()
+            one._claim_days()
             one.sudo().write({"state": "posted", "move_id": one._post().id})  # as above
 
     def _lock(self):
@@ -285,40 +274,43 @@ class EnergyAllocation(models.Model):
         )
         self.invalidate_recordset()
 
-    def _check_once(self):
-        other = self.search(
-            [
-                ("id", "!=", self.id),
-                ("state", "=", "posted"),
-                ("source", "=", self.source),
-                ("service_point_id", "=", self.service_point_id.id),
-                ("date_from", "<=", self.date_to),
-                ("date_to", ">=", self.date_from),
-            ],
-            limit=1,
-        )
-        if other:
-            raise UserError(
-                self.env._("%s has divided these days already.", other.name)
-            )
-
     def _post(self):
         """Debit each target's cost; credit the clearing account, or the line that has
         the meter's cost already."""
         company = self.company_id
         books = self.env["energy.books"].with_company(company)
         expense = company._energy_account("energy_expense_account_id")
-        holder = self.service_point_id.wallet_id
         items = []
         for line in self.line_ids.filtered("amount"):
             item = self._item(line.amount, expense, line._distribution())
             items.append(item)
-        if holder:
-            credit = self._item(-self.amount, expense, holder._analytic_distribution())
-        else:
-            clearing = company._energy_account("energy_clearing_account_id")
-            credit = self._item(-self.amount, clearing, False)
-        return books._post(self, self.name, [*items, credit], self.date)
+        items += self._credits()
+        # parts in another currency are rounded each: the last one takes the cent
+        gap = sum(exact(item["balance"], 6) for item in items)
+        items[-1]["balance"] = float(exact(items[-1]["balance"], 6) - gap)
+        return books._post(self, self.name, items, self.date)
+
+    def _credits(self):
+        """The items that give the cost back where it is now."""
+        company = self.company_id
+        expense = company._energy_account("energy_expense_account_id")
+        clearing = company._energy_account("energy_clearing_account_id")
+        digits = self.currency_id.decimal_places
+        days = self.env["energy.allocation.day"].search(
+            [("allocation_id", "=", self.id)]
+        )
+        payers = self._payers(days.mapped("day"))
+        parts = quotas.allocate(
+            exact(self.amount, digits), [weight for _payer, weight in payers], digits
+        )
+        for (holder, _weight), part in zip(payers, parts, strict=True):
+            if not part:
+                continue
+            if holder:
+                distribution = holder._analytic_distribution()
+                yield self._item(float(-part), expense, distribution)
+            else:
+                yield self._item(float(-part), clearing, False)
 
     def _item(self, amount, account, distribution):
         company = self.company_id
@@ -351,4 +343,5 @@ class EnergyAllocation(models.Model):
                 ]
             )
             reversal._post()
+            one._release_days()
             one.sudo().write({"state": "reversed", "reversal_id": reversal.id})

@@ -101,15 +101,16 @@ class EnergyAllocationLine(models.Model):
         self.allocation_id._check_open()
         self.allocation_id.sudo().write({"state": "draft"})  # sudo: see DECIDED
 
-    def _weights(self):
+    def _weights(self, days):
         """The key of each part, as Decimals.
 
+        :param list days: whose consumption counts.
         :raise UserError: the fixed per cent are not 100.
         """
         allocation = self.allocation_id
         if allocation.key == "energy":
-            lines = allocation._energies()
-            return [part._energy(lines) for part in self]
+            lines = allocation._energies(days)
+            return [part._energy(lines, days) for part in self]
         field, digits = {
             "area": ("area_m2", 2),
             "heads": ("head_count", 2),
@@ -122,7 +123,7 @@ class EnergyAllocationLine(models.Model):
             )
         return weights
 
-    def _energy(self, lines):
+    def _energy(self, lines, days):
         if self.line_id:
             return lines.get(self.line_id.id, Decimal(0))
         allocation = self.allocation_id
@@ -130,11 +131,10 @@ class EnergyAllocationLine(models.Model):
             SQL(
                 "SELECT COALESCE(sum(quantity), 0)::text FROM energy_usage "
                 "WHERE wallet_id = %s AND kind = 'energy' AND commodity = %s "
-                "AND day BETWEEN %s AND %s",
+                "AND day = ANY(%s)",
                 self.wallet_id.id,
                 allocation.service_point_id.commodity,
-                allocation.date_from,
-                allocation.date_to,
+                days,
             )
         )
         return Decimal(used[0][0])

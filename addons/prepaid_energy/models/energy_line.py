@@ -80,6 +80,15 @@ class EnergyLine(models.Model):
         help="Where a hard quota is used up, one more service point is cut off after "
         "this time, as long as that does not help.",
     )
+    hours_policy_id = fields.Many2one(
+        "energy.policy",
+        "Hours Of",
+        check_company=True,
+        ondelete="restrict",
+        help="Quotas cut off and warn only in the cut-off hours, and outside of the "
+        "quiet hours, of this policy. Empty: of the wallet's policy; without one, at "
+        "any time. Its thresholds of money do not count here.",
+    )
     active = fields.Boolean(default=True)
 
     _wallet_uniq = models.Constraint(
@@ -205,6 +214,12 @@ class EnergyLine(models.Model):
         """Who decides on the line's quota: the head of its department, a user, or the
         stand-in while the head is away."""
         return self.department_id._energy_head()
+
+    def _hours_policy(self):
+        """Whose hours count for cut-offs and warnings; none: any time. sudo: the rule
+        holds whoever works the quota."""
+        line = self.sudo()
+        return line.hours_policy_id or line.wallet_id.policy_id
 
     def _quota(self, month=None):
         """The quota of a month, or none.

@@ -214,6 +214,29 @@ class EnergyLinePoint(models.Model):
 
     # ------------------------------------------------------------------ shedding
 
+    def _waits_until(self, now):
+        """From when on it may be cut: by the hours of all lines that share the point.
+
+        :param datetime now: naive UTC.
+        :return: naive UTC, ``now`` or later.
+        """
+        # sudo: those of all lines count
+        lines = self.sudo().service_point_id.line_point_ids.filtered("share").line_id
+        policies = (line._hours_policy() for line in lines | self.line_id)
+        return max(policy._cut_moment(now, grace=False) for policy in policies)
+
+    def _wait_for_hours(self):
+        """Cut-offs that are made anew outside of the hours begin again later."""
+        now = fields.Datetime.now()
+        waiting = self.filtered(
+            lambda row: (
+                row.shed
+                and row.service_point_id.desired_state != "open"
+                and row._waits_until(now) > now
+            )
+        )
+        waiting._set_shed(False)
+
     def _set_shed(self, shed):
         """The quota wants the point cut, or no longer; see ``energy_quota_shed.py``."""
         # sudo: see DECIDED

@@ -209,6 +209,10 @@ class EnergyPolicy(models.Model):
                 return found.replace(tzinfo=None)
         return now + timedelta(days=365)
 
+    def _in_cut_hours(self, now):
+        """Whether supply may be cut off at ``now``; without a policy always."""
+        return self._cut_moment(now, grace=False) <= now
+
     @api.constrains("topup_fee", "topup_fee_percent", "topup_minimum")
     def _check_topup_fee(self):
         for policy in self:

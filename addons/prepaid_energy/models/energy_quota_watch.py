@@ -22,6 +22,27 @@ class EnergyQuota(models.Model):
 
     _inherit = "energy.quota"
 
+    cut_from = fields.Datetime(
+        "Cuts Off From",
+        compute="_compute_cut_from",
+        help="A point is to be cut off, and waits for cut-off hours.",
+    )
+
+    def _compute_cut_from(self):
+        now = fields.Datetime.now()
+        for quota in self:
+            due = quota.line_id.point_ids.filtered(
+                lambda row, quota=quota: (
+                    quota.hard
+                    and quota.state != "closed"
+                    and row.may_shed
+                    and not (row.kept_on or row.shed)
+                    and quota.used_percent >= row.shed_percent
+                )
+            )
+            moments = [row._waits_until(now) for row in due]
+            quota.cut_from = min((m for m in moments if m > now), default=False)
+
     # ------------------------------------------------------------------ by the clock
 
     @api.model
@@ -171,15 +192,20 @@ class EnergyQuota(models.Model):
             news.append(self._forecast_text(figures))
         if not (level or over) and (given or self.forecast_warned):
             self._forget_warnings(self.env._("The quota is enough again."))
-        self.write(
-            {
-                "warned_percent": float(level or 0),
-                "forecast_warned": over,
-                "state": self._state(percent, level, over),
-            }
-        )
+        values = {"state": self._state(percent, level, over)}
+        if not (news and self._is_quiet()):  # then it is said when they have ended
+            values["warned_percent"] = float(level or 0)
+            values["forecast_warned"] = over
+        else:
+            news = []
+        self.write(values)
         if news:
             self._tell(news)
+
+    def _is_quiet(self):
+        """Whether it is in the quiet hours in which nobody is warned."""
+        now, tz = fields.Datetime.now(), self.line_id.site_id.tz or "UTC"
+        return bool(self.line_id._hours_policy()._quiet_until(now, tz))
 
     def _state(self, percent, level, over):
         if percent >= 100:
@@ -202,7 +228,7 @@ class EnergyQuota(models.Model):
     def _forecast_text(self, figures):
         return self.env._(
             "%(line)s will use about %(forecast)s in %(month)s, %(over)s more than its "
-            "quota of %(total)s. Ask for more, or save.",
+            "quota of %(total)s.",
             line=self.line_id.name,
             forecast=self._format(self.forecast),
             month=f"{self.month:%Y-%m}",
@@ -265,6 +291,7 @@ class EnergyQuota(models.Model):
         rows = line.point_ids
         last = max(rows.filtered("shed").mapped("shed_at"), default=None)
         pause = timedelta(minutes=line.shed_minutes)
+        now = fields.Datetime.now()
         cut, back = quotas.next_loads(
             [
                 quotas.Load(
@@ -274,12 +301,13 @@ class EnergyQuota(models.Model):
                     row.may_shed,
                     row.kept_on,
                     row.shed,
+                    row._waits_until(now) > now,
                 )
                 for row in rows
             ],
             quotas.percent_of(figures["used"], figures["total"]),
             hard=self.hard and line.active,
-            rested=last is None or last + pause <= fields.Datetime.now(),
+            rested=last is None or last + pause <= now,
             margin=margin,
         )
         for load in back:

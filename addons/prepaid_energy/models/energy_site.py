@@ -108,6 +108,7 @@ class EnergySite(models.Model):
         points = self.sudo().service_point_ids  # sudo: relays follow
         if not stopped:
             points.wallet_id._wait_for_hours()
+            points.line_point_ids._wait_for_hours()
         points._converge()
 
     def action_view_service_points(self):

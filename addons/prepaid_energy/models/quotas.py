@@ -105,6 +105,7 @@ class Load:
     :param bool may_shed: somebody allowed it.
     :param bool kept_on: life-safety, never cut, or it feeds such a load.
     :param bool shed: it is cut by the quota.
+    :param bool waits: not in cut-off hours: it is not cut now, but stays cut.
     """
 
     key: object
@@ -113,6 +114,7 @@ class Load:
     may_shed: bool
     kept_on: bool
     shed: bool
+    waits: bool = False
 
 
 def next_loads(loads, percent, *, hard, rested, margin=MARGIN):
@@ -138,7 +140,7 @@ def next_loads(loads, percent, *, hard, rested, margin=MARGIN):
     due = [
         load
         for load in ordered
-        if may[id(load)] and not load.shed and percent >= load.threshold
+        if may[id(load)] and not (load.shed or load.waits) and percent >= load.threshold
     ]
     return (due[0] if due and rested else None), back
 

@@ -1,6 +1,11 @@
+from unittest.mock import patch
+
+from psycopg2 import IntegrityError
+
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import new_test_user
+from odoo.tools import mute_logger
 
 from .common import add_point
 from .line_case import LineCase
@@ -37,7 +42,7 @@ class TestAllocation(LineCase):
 
     def use(self, point, kwh, day="2026-06-10", **values):
         """Also of points without a wallet."""
-        if not point.wallet_id:
+        if not point.wallet_id and "wallet_id" not in values:
             values = {"currency_id": point.tariff_id.currency_id.id, "wallet_id": None}
         return super().use(point, kwh, day, **values)
 
@@ -144,32 +149,125 @@ class TestAllocation(LineCase):
         allocation.action_post()
         self.assertEqual(self.costs(allocation.move_id), {"A": -50, "B": 50})
 
-    def test_a_meter_that_lines_share_is_not_divided_again(self):
+    def test_days_on_which_lines_share_the_meter_are_left_out(self):
         self.share(self.line_b, self.a1, 40)  # from June 16th on
         self.use(self.a1, 400)
+        self.use(self.a1, 80, "2026-06-16")
         self.line_c.head_count = 1
-        allocation = self.by_lines("heads", service_point_id=self.a1.id)
-        allocation.action_simulate()  # until the 15th, when it was Line A's alone
-        allocation.date_to = "2026-06-16"
-        with self.assertRaisesRegex(UserError, "shared by Line A, Line B"):
-            allocation.action_simulate()
-        allocation.source = "losses"
-        with self.assertRaisesRegex(UserError, "shared by Line A, Line B"):
-            allocation.action_simulate()
+        for source in ("meter", "losses"):
+            allocation = self.by_lines(
+                "heads",
+                service_point_id=self.a1.id,
+                source=source,
+                date_to="2026-06-18",
+            )
+            with self.at_day("2026-06-19"):
+                allocation.action_simulate()
+            self.assertEqual((allocation.amount, allocation.day_count), (100, 15))
+            self.assertIn("06/16/2026 – 06/18/2026: ", allocation.left_out)
+            self.assertIn("shared by Line A, Line B", allocation.left_out)
+            allocation.date_from = "2026-06-16"
+            with self.at_day("2026-06-19"), self.assertRaisesRegex(UserError, "shared"):
+                allocation.action_simulate()
 
     def test_days_after_the_shares_have_ended_are_divided(self):
         self.share(self.line_b, self.a1, 40)
         with self.at_day("2026-06-20"):
             self.row(self.line_b, self.a1).unlink()
+        self.use(self.a1, 40, "2026-06-19")
         self.use(self.a1, 400, "2026-06-20")
         self.line_c.head_count = 1
-        period = {"date_from": "2026-06-20", "date_to": "2026-06-25"}
+        period = {"date_from": "2026-06-18", "date_to": "2026-06-25"}
         allocation = self.by_lines("heads", service_point_id=self.a1.id, **period)
-        allocation.action_simulate()
-        self.assertEqual(allocation.amount, 100)
-        allocation.date_from = "2026-06-19"
-        with self.assertRaises(UserError):
+        with self.at_day("2026-06-26"):
             allocation.action_simulate()
+            self.assertEqual(allocation.amount, 100)
+            self.assertEqual(allocation.left_out.count("\n"), 0)
+            allocation.date_to = "2026-06-19"
+            with self.assertRaises(UserError):
+                allocation.action_simulate()
+
+    def test_a_day_that_is_not_over_is_left_out(self):
+        self.use(self.compressor, 4, "2026-06-16")  # today
+        allocation = self.by_lines("heads", date_to="2026-06-30")
+        self.line_a.head_count = 1
+        allocation.line_ids.filtered(
+            lambda part: part.line_id == self.line_a
+        ).head_count = 1
+        allocation.action_simulate()
+        self.assertEqual(allocation.amount, 250)
+        self.assertRegex(allocation.left_out, "^06/16/2026 – 06/30/2026: not over yet")
+
+    def test_the_free_days_of_a_period_that_was_divided_in_part(self):
+        """Consumption of the key counts on these days only, and the cost as well."""
+        self.use(self.a1, 200)
+        first = self.by_lines()
+        first.action_simulate()
+        first.action_post()
+        with self.at_day("2026-07-01"):
+            self.use(self.compressor, 40, "2026-06-20")
+            self.use(self.b1, 7, "2026-06-20")
+            second = self.by_lines(date_to="2026-06-30", name="Air, all of June")
+            second.action_simulate()
+            self.assertEqual((second.amount, second.day_count), (10, 15))
+            self.assertEqual(second.line_ids.mapped("amount"), [0, 10, 0])
+            self.assertEqual(
+                second.left_out,
+                "06/01/2026 – 06/15/2026: divided already by “Air, June”.",
+            )
+            second.action_post()
+            days = self.env["energy.allocation.day"].search(
+                [("service_point_id", "=", self.compressor.id)]
+            )
+            self.assertEqual(len(days), 30)
+            third = self.by_lines(source="losses", date_to="2026-06-30")
+            with self.assertRaisesRegex(UserError, "no day"):
+                third.action_simulate()
+            first.action_reverse()
+            third.source = "meter"
+            third.action_simulate()
+            self.assertEqual((third.amount, third.day_count), (250, 15))
+
+    def test_no_day_is_divided_twice_by_two_at_once(self):
+        """The second one has not seen the days of the first."""
+        self.use(self.a1, 200)
+        first, second = self.by_lines(), self.by_lines()
+        (first | second).action_simulate()
+        first.action_post()
+        judged = [*self.env["energy.allocation.day"].search([]).mapped("day")], []
+        with (
+            patch.object(type(second), "_judge_days", lambda one: judged),
+            mute_logger("odoo.sql_db"),
+            self.assertRaises(IntegrityError),
+        ):
+            second.action_post()
+
+    def test_days_that_a_tenant_has_paid_are_left_out(self):
+        self.use(self.a1, 400, "2026-06-09", wallet_id=self.wallet.id)
+        self.use(self.a1, 40, "2026-06-10")
+        self.line_c.head_count = 1
+        allocation = self.by_lines("heads", service_point_id=self.a1.id)
+        allocation.action_simulate()
+        self.assertEqual(allocation.amount, 10)
+        self.assertIn(self.wallet.name, allocation.left_out)
+
+    def test_each_line_that_had_the_cost_hands_it_on(self):
+        """The meter was Line B's until the 9th, and nobody's before the 5th."""
+        self.line_c.analytic_account_id = self.tenant_account
+        self.line_c.head_count = 1
+        self.use(self.compressor, 20, "2026-06-04")
+        wallet = self.line_b.wallet_id
+        values = {"wallet_id": wallet.id, "currency_id": wallet.currency_id.id}
+        self.use(self.compressor, 40, "2026-06-09", **values)
+        allocation = self.by_lines("heads", date_to="2026-06-09")
+        allocation.action_simulate()
+        allocation.action_post()
+        self.assertEqual(self.costs(allocation.move_id), {"T": 15, "B": -10})
+        clearing = self.company.energy_clearing_account_id
+        item = allocation.move_id.line_ids.filtered(
+            lambda item: item.account_id == clearing
+        )
+        self.assertEqual(item.credit, 5)
 
     def test_a_tenants_meter_is_not_divided(self):
         self.use(self.point, 300)
@@ -197,12 +295,12 @@ class TestAllocation(LineCase):
                 change()
         self.use(self.compressor, 1, "2026-06-15")
         self.use(self.a1, 1, "2026-06-15")
-        other.action_simulate()
-        with self.assertRaises(UserError):
-            other.action_post()  # the 15th was divided already
+        with self.assertRaisesRegex(UserError, "divided already"):
+            other.action_simulate()
         allocation.action_reverse()
         self.assertEqual(allocation.state, "reversed")
         self.assertEqual(allocation.reversal_id.reversed_entry_id, move)
+        other.action_simulate()
         other.action_post()
 
     def test_what_changed_since_the_simulation_is_not_posted(self):

@@ -6,6 +6,7 @@ from lxml import html
 
 from odoo import SUPERUSER_ID, api, fields
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command
 from odoo.tests import Form, new_test_user
 from odoo.tools import SQL, mute_logger
 from odoo.tools.safe_eval import safe_eval
@@ -392,6 +393,7 @@ class TestForecast(LineCase):
         texts += quota.message_ids.filtered("partner_ids").mapped("body")
         self.assertEqual(len(texts), 3)
         for text in texts:
+            self.assertEqual(text.lower().count("ask for more"), 1, text)
             link = html.fromstring(text).find(".//a")
             self.assertTrue(link.get("href").endswith(path), text)
         context = safe_eval(action.context, {"active_id": quota.id})
@@ -413,6 +415,24 @@ class TestForecast(LineCase):
         quota._grant(Decimal(400), "request:1", "More")
         self.assertEqual(quota.state, "normal")
         self.assertFalse(quota.activity_ids)
+
+    def test_nobody_is_warned_in_quiet_hours(self):
+        """The levels that were reached at night are said in the morning, once."""
+        self.line_a.hours_policy_id = self.env["energy.policy"].create(
+            {"name": "Nights", "quiet_from": 22, "quiet_to": 6}
+        )
+        self.site.tz = "UTC"
+        quota = self.plan(self.line_a, 100)
+        self.use(self.a1, 95)
+        for hour in (22, 23):
+            with self.at_day("2026-06-16", hour):
+                quota._watch()
+        self.assertFalse(quota.activity_ids)
+        self.assertIn(quota.state, ("warned", "forecast_over"))
+        for hour in (6, 7):
+            with self.at_day("2026-06-17", hour):
+                quota._watch()
+        self.assertEqual(self.warned(quota), ["head", "manager_a"])
 
     def test_without_head_and_manager_the_site_is_called(self):
         self.department.manager_id = False
@@ -533,6 +553,107 @@ class TestShedding(LineCase):
         self.later(1)
         self.assertEqual(self.open_points(), ["Point of A-2"])
         self.assertIn("Line B", self.a2.shed_reason)
+
+    def office_hours(self, hour_from=8, hour_to=16):
+        """Work on weekdays, by UTC; a policy with these cut-off hours."""
+        calendar = self.env["resource.calendar"].create(
+            {
+                "name": "Office",
+                "tz": "UTC",
+                "attendance_ids": [
+                    Command.clear(),
+                    *(
+                        Command.create(
+                            {
+                                "name": str(day),
+                                "dayofweek": str(day),
+                                "hour_from": hour_from,
+                                "hour_to": hour_to,
+                                "day_period": "morning",
+                            }
+                        )
+                        for day in range(5)
+                    ),
+                ],
+            }
+        )
+        return self.env["energy.policy"].create(
+            {"name": "By day", "calendar_id": calendar.id}
+        )
+
+    def test_nothing_is_cut_outside_of_the_cut_off_hours(self):
+        """Noon to 16 on Tuesday, then not before Wednesday at 8; what is cut stays."""
+        self.line_a.hours_policy_id = self.office_hours()
+        self.use(self.a1, 100)
+        self.later(3 * 60 + 50)
+        self.assertEqual(self.open_points(), ["Point of A-2"])
+        self.later(20)
+        self.assertEqual(self.open_points(), ["Point of A-2"], "ten past four")
+        with self.at_day("2026-06-17", 2):
+            self.cron("shed")
+            self.assertEqual(self.open_points(), ["Point of A-2"])
+            self.quota.invalidate_recordset(["cut_from"])
+            self.assertEqual(str(self.quota.cut_from), "2026-06-17 08:00:00")
+        with self.at_day("2026-06-17", 8):
+            self.cron("shed")
+            self.assertEqual(self.open_points(), ["Point of A-1", "Point of A-2"])
+            self.quota.invalidate_recordset(["cut_from"])
+            self.assertFalse(self.quota.cut_from)
+
+    def test_nothing_is_cut_on_a_holiday(self):
+        policy = self.office_hours()
+        self.line_a.hours_policy_id = policy
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Holiday",
+                "calendar_id": policy.calendar_id.id,
+                "date_from": "2026-06-16 00:00:00",
+                "date_to": "2026-06-16 23:59:59",
+            }
+        )
+        self.use(self.a1, 100)
+        self.later(0)
+        self.assertEqual(self.open_points(), [])
+
+    def test_the_hours_of_the_wallets_policy_count(self):
+        self.line_b.wallet_id.policy_id = self.office_hours(13, 16)
+        self.row(self.line_b, self.b1).may_shed = True
+        self.plan(self.line_b, 5, unit="money", hard=True)
+        self.use(self.b1, 100)
+        self.later(0)
+        self.assertEqual(self.open_points(), [])
+        self.later(60)
+        self.assertEqual(self.open_points(), ["Point of B-1"])
+
+    def test_a_shared_point_is_cut_in_the_hours_of_all_its_lines(self):
+        self.share(self.line_b, self.a2, 50).may_shed = True
+        self.plan(self.line_b, 10, hard=True)
+        self.line_a.hours_policy_id = self.office_hours()
+        self.line_b.hours_policy_id = self.office_hours(13, 24)
+        self.use(self.a1, 200)
+        self.use(self.b1, 20)
+        self.later(0)
+        self.assertFalse(self.a2.shed)
+        self.assertEqual(self.open_points(), ["Point of A-1"], "it is A's alone")
+        with self.at_day("2026-06-16", 17):
+            self.cron("shed")
+        self.assertFalse(self.a2.shed, "in B's hours only")
+        with self.at_day("2026-06-17", 13):
+            self.cron("shed")
+        self.assertTrue(self.a2.shed)
+
+    def test_cut_offs_that_are_allowed_again_wait_for_their_hours(self):
+        self.line_a.hours_policy_id = self.office_hours()
+        self.use(self.a1, 100)
+        self.later(0)
+        self.site.stop_reason = "Flood"
+        self.site.action_stop_cutoffs()
+        with self.at_day("2026-06-16", 22):
+            self.site.action_resume_cutoffs()
+            self.assertEqual(self.open_points(), [])
+        with self.at_day("2026-06-17", 9):
+            self.cron("shed")
+            self.assertEqual(self.open_points(), ["Point of A-2"])
 
     def test_the_sites_stop_comes_first(self):
         self.use(self.a1, 100)
