@@ -103,3 +103,63 @@ def test_a_backtest_knows_nothing_of_what_comes():
     past = [1.0 + (index % 24) / 10 for index in range(WEEK * 8)]
     fork = forecast.backtest(past + [9.0] * 24, 0, weeks=0)
     assert fork[2] == 0
+
+
+def off(*days, count=7):
+    """Whether each hour of ``count`` days is on one of these days."""
+    return [day in days for day in range(count) for _hour in range(24)]
+
+
+def test_a_holiday_is_no_workday_of_the_profile():
+    """Closed on the third Wednesday: the other Wednesdays are as they were."""
+    hours = OFFICE * 4
+    begin = (2 * 7 + 2) * 24
+    hours[begin : begin + 24] = [0.0] * 24
+    free = off(2 * 7 + 2, count=28)
+    assert forecast.learn(hours, 0, free=free) == pytest.approx(OFFICE)
+    assert forecast.learn(hours, 0)[50] < 0.9
+
+
+def test_a_holiday_to_come_is_walked_over_like_a_sunday():
+    """Thursday is off: what would end on Thursday noon lasts until Friday noon."""
+    wednesday = 2 * 24
+    days = forecast.days_until(36.0, OFFICE, wednesday, free=off(1, count=3))
+    assert days == pytest.approx(2.5)
+    assert forecast.days_until(36.0, OFFICE, wednesday) == pytest.approx(1.5)
+
+
+def test_the_hour_under_way_may_be_a_holidays():
+    work = [2.0 if hour // 24 < 5 else 1.0 for hour in range(WEEK)]
+    now = forecast.days_until(1.0, work, 0, 0.25, free=off(0, count=1))
+    assert now == pytest.approx(1 / 24)
+
+
+@given(
+    st.lists(money, min_size=WEEK, max_size=WEEK),
+    st.integers(0, WEEK - 1),
+    st.floats(0.01, 5000),
+    st.integers(0, 400),
+)
+def test_days_that_are_no_holidays_change_nothing(profile, slot, balance, count):
+    plain = forecast.days_until(balance, profile, slot, 0.5)
+    told = forecast.days_until(balance, profile, slot, 0.5, [False] * count)
+    if plain is None or told is None:
+        assert plain == told
+        return
+    cost = sum(profile[(slot + one) % WEEK] for one in range(int(told * 24)))
+    # floats may end it before or after hours that cost nothing
+    assert told == pytest.approx(plain, abs=1e-6) or cost == pytest.approx(balance)
+
+
+def test_a_backtest_minds_holidays():
+    hours, days = OFFICE * 9, (44, 45, 52)
+    for day in days:
+        hours[day * 24 : day * 24 + 24] = [0.0] * 24
+    blind = forecast.backtest(hours, 0)[0]
+    assert forecast.backtest(hours, 0, free=off(*days, count=63))[0] < blind / 2
+
+
+def test_about_equal_errors_go_to_the_profile():
+    assert forecast.is_better(1.05, 1.0)
+    assert not forecast.is_better(1.2, 1.0)
+    assert forecast.is_better(None, None)

@@ -31,6 +31,7 @@ from . import (
     energy_degree_day,
     energy_event,
     energy_forecast,
+    energy_forecast_holidays,
     energy_gateway,
     energy_gateway_configuration,
     energy_gateway_line,

@@ -8,6 +8,7 @@ from .patience import patiently
 
 BATCH = 100  # wallets in a transaction
 STALE = timedelta(days=8)  # older than this, a forecast is not used
+AHEAD = 62  # days whose holidays count
 HOURS = """
 SELECT interval.wallet_id, interval.day, interval.hour,
        (sum(interval.amount) / count(DISTINCT interval.at))::float,
@@ -109,10 +110,15 @@ class EnergyForecast(models.Model):
         today = fields.Date.today()
         series = self._series(wallets, today)
         fixed = self._fixed(wallets, today)
+        holidays = self._holidays(wallets, _oldest(today), today)
         for wallet in wallets:
             values = {"wallet_id": wallet.id, "made_at": fields.Datetime.now()}
             values.update(
-                _learnt(*series[wallet.id], fixed.get(wallet.id, 0.0))
+                _learnt(
+                    *series[wallet.id],
+                    fixed.get(wallet.id, 0.0),
+                    holidays.get(wallet.id, ()),
+                )
                 if wallet.id in series
                 else _unknown()
             )
@@ -127,15 +133,13 @@ class EnergyForecast(models.Model):
     def _series(self, wallets, today):
         """The hours of whole days until yesterday.
 
-        :return: dict wallet id -> (list of money by hour without gaps, first hour of
-            the week, clock); an hour that is not known in full is None.
+        :return: dict wallet id -> (list of money by hour without gaps, first day,
+            clock); an hour that is not known in full is None.
         """
-        begin = today - timedelta(weeks=forecast.WEEKS + forecast.TESTED_WEEKS)
-        rows = self.env.execute_query(SQL(HOURS, wallets.ids, begin, today))
-        result, firsts = {}, {}
+        rows = self.env.execute_query(SQL(HOURS, wallets.ids, _oldest(today), today))
+        result = {}
         for wallet_id, day, hour, money, covered, tz in rows:
-            first = firsts.setdefault(wallet_id, day)
-            hours = result.setdefault(wallet_id, ([], first.weekday() * 24, tz))[0]
+            hours, first, _tz = result.setdefault(wallet_id, ([], day, tz))
             index = (day - first).days * 24 + hour
             hours.extend([None] * (index - len(hours)))
             hours.append(money if covered >= 3600 else None)
@@ -149,7 +153,7 @@ class EnergyForecast(models.Model):
         return {wallet_id: money / days / 24 for wallet_id, money in rows}
 
     def _profiles(self, wallets):
-        """The profiles to go by: dict wallet id -> (168 floats, clock)."""
+        """The profiles to go by: dict wallet id -> (168 floats, clock, holidays)."""
         # sudo: tenants read no forecasts; the caller may read the wallets
         rows = self.sudo().search_fetch(
             [
@@ -159,7 +163,19 @@ class EnergyForecast(models.Model):
             ],
             ["wallet_id", "profile", "tz"],
         )
-        return {row.wallet_id.id: (row.profile, row.tz) for row in rows}
+        # a day more on each side: which day it is depends on the clock
+        today = fields.Date.today()
+        begin, end = today - timedelta(days=1), today + timedelta(days=AHEAD)
+        holidays = self._holidays(rows.wallet_id, begin, end)
+        return {
+            row.wallet_id.id: (row.profile, row.tz, holidays.get(row.wallet_id.id, ()))
+            for row in rows
+        }
+
+
+def _oldest(today):
+    """The first day that is looked at."""
+    return today - timedelta(weeks=forecast.WEEKS + forecast.TESTED_WEEKS)
 
 
 def _unknown():
@@ -172,13 +188,21 @@ def _unknown():
     }
 
 
-def _learnt(hours, first, tz, extra):
-    """The values of a forecast from the hours of a wallet."""
-    profile = forecast.learn(hours, first, extra)
+def _learnt(hours, first, tz, extra, holidays):
+    """The values of a forecast from the hours of a wallet.
+
+    :param date first: the day that the hours begin with.
+    :param holidays: dates.
+    """
+    days = range(-(-len(hours) // 24))
+    off = [first + timedelta(days=number) in holidays for number in days]
+    free = [holiday for holiday in off for _hour in range(24)] if any(off) else []
+    slot = first.weekday() * 24
+    profile = forecast.learn(hours, slot, extra, free)
     if profile is None:
         return _unknown()
-    by_profile, by_average, looks = forecast.backtest(hours, first)
-    better = not looks or by_profile < by_average
+    by_profile, by_average, looks = forecast.backtest(hours, slot, free=free)
+    better = forecast.is_better(by_profile, by_average)
     return {
         "tz": tz,
         "method": "profile" if better else "average",

@@ -353,9 +353,12 @@ class EnergyWallet(models.Model):
         self._apply_policy()
 
 
-def _days_by_profile(left, profile, tz):
-    """How long ``left`` lasts from now on, by the clock ``tz``."""
+def _days_by_profile(left, profile, tz, holidays):
+    """How long ``left`` lasts from now on, by the clock ``tz``; holidays are dates."""
     now = fields.Datetime.now().replace(tzinfo=UTC).astimezone(zone(tz or "UTC"))
     slot = now.weekday() * 24 + now.hour
     into = (now.minute * 60 + now.second) / 3600
-    return forecast.days_until(left, profile, slot, into)
+    days = range((max(holidays, default=now.date()) - now.date()).days + 1)
+    off = [now.date() + timedelta(days=number) in holidays for number in days]
+    free = [holiday for holiday in off for _hour in range(24)][now.hour :]
+    return forecast.days_until(left, profile, slot, into, free if any(off) else [])

@@ -1,6 +1,6 @@
 """Days left by the usual week of a wallet, from real hours in the database."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from odoo.exceptions import AccessError
 from odoo.fields import Command
@@ -52,6 +52,67 @@ class TestForecast(EnergyCase):
             self.assertAlmostEqual(
                 self.wallet._days()[self.wallet.id], 3 + 2 / 24, places=3
             )
+
+    def test_a_holiday_of_the_tariff_is_a_sunday(self):
+        """Corpus Christi 2026 was on a Thursday, and so is the one to come here."""
+        self.tariff.version_ids.holiday_ids = [
+            Command.create({"date": "2026-06-04", "name": "Corpus Christi"}),
+            Command.create({"date": "2026-06-11", "name": "To come"}),
+        ]
+        hour = [0]
+
+        def office(weekday, _hour):
+            hour[0] += 1
+            holiday = (hour[0] - 1) // 24 == WEEKS * 7 - 4  # 4 June
+            return 5 if weekday < 5 and not holiday else 0
+
+        self.use(WEEKS, office)
+        made = self.learn()
+        self.assertEqual(made.method, "profile")
+        self.assertAlmostEqual(made.profile[3 * 24], 5, places=2)
+        credit(self.wallet, str(WEEKS * 600 - 120 + 3 * 120 + 60), "a")
+        self.env.invalidate_all()
+        # Monday to Wednesday, not on Thursday, and half of Friday
+        self.assertAlmostEqual(self.wallet._days()[self.wallet.id], 4.5, places=2)
+
+    def test_days_off_of_the_company_count_by_its_calendars_clock(self):
+        calendar = self.env.company.resource_calendar_id
+        calendar.tz = "America/Chicago"
+        leaves = self.env["resource.calendar.leaves"]
+        july = {
+            "calendar_id": calendar.id,
+            "date_from": "2026-07-03 05:00:00",  # a whole day there
+            "date_to": "2026-07-04 04:59:59",
+        }
+        leaves.create(july)
+        others = {"date_from": "2026-07-06 05:00:00", "date_to": "2026-07-07 04:59:59"}
+        elsewhere = self.env["res.company"].create({"name": "B"})
+        somebody = self.env["resource.resource"].create({"name": "A"})
+        for values in (
+            {"calendar_id": calendar.copy().id},
+            {"resource_id": somebody.id},
+            {"time_type": "other"},  # a training day
+        ):
+            leaves.create({**july, **others, **values})
+        theirs = leaves.with_company(elsewhere)
+        theirs.create({**july, **others, "calendar_id": False})
+        found = self.env["energy.forecast"]._holidays(
+            self.wallet, date(2026, 7, 1), date(2026, 8, 1)
+        )
+        self.assertEqual(found, {self.wallet.id: {date(2026, 7, 3)}})
+
+    def test_the_drill_goes_by_the_usual_week(self):
+        """60 on a Friday evening last until Monday noon: nobody is cut in a day."""
+        self.use(WEEKS, lambda weekday, hour: 5 if weekday < 5 else 0)
+        self.learn()
+        self.wallet.policy_id = self.env["energy.policy"].create({"name": "Drill"})
+        credit(self.wallet, str(WEEKS * 600 + 60), "a")
+        drill = self.env["energy.drill"].create({"policy_id": self.wallet.policy_id.id})
+        self.assertEqual(drill.line_ids.wallet_id, self.wallet)
+        with freeze_time("2026-06-12 23:00:00"):
+            self.env.invalidate_all()
+            drill = drill.create({"policy_id": self.wallet.policy_id.id})
+            self.assertFalse(drill.line_ids)
 
     def test_fixed_charges_count(self):
         self.use(WEEKS, lambda weekday, hour: 5 if weekday < 5 else 0)

@@ -46,16 +46,17 @@ class EnergyDrill(models.TransientModel):
         """What would happen to each wallet of the policy that would be cut."""
         wallets = self.policy_id.wallet_ids
         uses, balances = wallets._daily_use(), wallets._exact_balances()
+        lasting = wallets._days()
         now = fields.Datetime.now()
         for wallet in wallets:
             use, balance = uses.get(wallet.id, Decimal(0)), balances[wallet.id]
             left = balance - wallet._cutoff()
             if wallet.level == supply.CUT:
                 left = Decimal(0)
-            if left > use * self.hours / 24 or left > 0 and not use:
+            days = lasting.get(wallet.id) if left > 0 else 0
+            if days is None or days * 24 > self.hours:
                 continue
-            seconds = int(max(left, Decimal(0)) / use * 86400) if use else 0
-            moment = self.policy_id._cut_moment(now + timedelta(seconds=seconds))
+            moment = self.policy_id._cut_moment(now + timedelta(days=days))
             if self.policy_id.armed and wallet.cut_from:
                 moment = wallet.cut_from  # grace and hours begin when it is armed
             yield {
@@ -115,8 +116,7 @@ class EnergyDrill(models.TransientModel):
                 wallet._format(balance),
             )
         return self.env._(
-            "The balance %(balance)s lasts until about %(moment)s at the use of the "
-            "last days.",
+            "The balance %(balance)s lasts until about %(moment)s by the use so far.",
             balance=wallet._format(balance),
             moment=wallet._local_text(moment),
         )
