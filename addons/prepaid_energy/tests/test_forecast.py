@@ -77,15 +77,15 @@ class TestForecast(EnergyCase):
 
     def test_days_off_of_the_company_count_by_its_calendars_clock(self):
         calendar = self.env.company.resource_calendar_id
-        calendar.tz = "America/Chicago"
+        calendar.tz = "Pacific/Auckland"
         leaves = self.env["resource.calendar.leaves"]
         july = {
             "calendar_id": calendar.id,
-            "date_from": "2026-07-03 05:00:00",  # a whole day there
-            "date_to": "2026-07-04 04:59:59",
+            "date_from": "2026-07-02 12:00:00",  # the third, all day, there
+            "date_to": "2026-07-03 11:59:59",
         }
         leaves.create(july)
-        others = {"date_from": "2026-07-06 05:00:00", "date_to": "2026-07-07 04:59:59"}
+        others = {"date_from": "2026-07-05 12:00:00", "date_to": "2026-07-06 11:59:59"}
         elsewhere = self.env["res.company"].create({"name": "B"})
         somebody = self.env["resource.resource"].create({"name": "A"})
         for values in (
@@ -94,8 +94,9 @@ class TestForecast(EnergyCase):
             {"time_type": "other"},  # a training day
         ):
             leaves.create({**july, **others, **values})
-        theirs = leaves.with_company(elsewhere)
-        theirs.create({**july, **others, "calendar_id": False})
+        theirs = leaves.create({**july, **others, "calendar_id": False})
+        self.env.flush_all()  # it is computed first
+        theirs.company_id = elsewhere
         found = self.env["energy.forecast"]._holidays(
             self.wallet, date(2026, 7, 1), date(2026, 8, 1)
         )
