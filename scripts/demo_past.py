@@ -241,9 +241,10 @@ def live_through(day):
     working = pieces[day] and day < today
     if working and (today - day).days <= ORDERS:
         make(day)
-    env["energy.line.output"].create(
-        {"line_id": ref("line_a").id, "day": day, "quantity": pieces[day]}
-    )
+    else:  # before there were orders, the output was typed
+        env["energy.line.output"].create(
+            {"line_id": ref("line_a").id, "day": day, "quantity": pieces[day]}
+        )
     env["energy.degree.day"].create(
         {"site_id": site.id, "day": day, "mean": temperature[day]}
     )

@@ -80,6 +80,13 @@ class EnergyLine(models.Model):
         help="Where a hard quota is used up, one more service point is cut off after "
         "this time, as long as that does not help.",
     )
+    output_uom_id = fields.Many2one(
+        "uom.uom",
+        "Unit of Output",
+        ondelete="restrict",
+        help="In reports, what the line makes is converted to this unit where that is "
+        "possible. Without it, each product counts in its own.",
+    )
     hours_policy_id = fields.Many2one(
         "energy.policy",
         "Hours Of",

@@ -7,26 +7,35 @@ OF_QUOTA = ("planned", "carried", "granted", "total", "used", "forecast", "overr
 RATIOS = {
     "used_percent": ("used", "total", 100),
     "price": ("money", "energy", 1),
-    "energy_per_unit": ("energy", "output", 1),
-    "cost_per_unit": ("money", "output", 1),
+    "energy_per_unit": ("made_energy", "output", 1),
+    "cost_per_unit": ("made_money", "output", 1),
 }
+OF_OUTPUT = ("output", "energy_per_unit", "cost_per_unit")
 # Three kinds of rows, so that no figure is counted twice: a quota, the consumption of a
-# line in a month and band, its output in a month. The ids are stable.
+# line in a month and band, its output in a month by product and unit. The ids are
+# stable. A unit of output has the consumption of months with output only.
 ROWS = """
 SELECT 'quota' AS kind, line_id, month, NULL AS band, unit, state, planned, carried,
        granted, total, used, forecast, overrun, NULL::numeric AS energy,
-       NULL::numeric AS money, NULL::numeric AS output
+       NULL::numeric AS money, NULL::numeric AS output, NULL::integer AS product_id,
+       NULL::integer AS uom_id, NULL::numeric AS made_energy,
+       NULL::numeric AS made_money
   FROM energy_quota
  UNION ALL
-SELECT 'usage', line_id, date_trunc('month', day)::date, NULLIF(band, ''), NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, sum(energy), sum(money), NULL
-  FROM (%s) usage WHERE line_id IS NOT NULL GROUP BY 2, 3, 4
-"""
-OUTPUT = """
+SELECT 'usage', used.line_id, used.month, band, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, energy, money, NULL, NULL, NULL,
+       CASE WHEN made.line_id IS NOT NULL THEN energy END,
+       CASE WHEN made.line_id IS NOT NULL THEN money END
+  FROM (SELECT line_id, date_trunc('month', day)::date AS month,
+               NULLIF(band, '') AS band, sum(energy) AS energy, sum(money) AS money
+          FROM (%s) usage WHERE line_id IS NOT NULL GROUP BY 1, 2, 3) used
+  LEFT JOIN (SELECT DISTINCT line_id, date_trunc('month', day)::date AS month
+               FROM energy_line_output) made USING (line_id, month)
  UNION ALL
 SELECT 'output', line_id, date_trunc('month', day)::date, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, sum(quantity)::numeric
-  FROM energy_line_output GROUP BY 2, 3
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, sum(reported_quantity), product_id,
+       reported_uom_id, NULL, NULL
+  FROM energy_line_output GROUP BY 2, 3, product_id, reported_uom_id
 """
 
 
@@ -35,7 +44,8 @@ class EnergyQuotaReport(models.Model):
 
     Read-only. The figures of a quota are in its unit: those of several quotas are added
     up where they have one unit, else there is none. Energy is in kWh, money in the
-    currency of the line. A figure for a unit of output is a quotient of sums.
+    currency of the line. A figure for a unit of output is a quotient of sums; where the
+    output is in several units, there is neither a sum nor a quotient.
     """
 
     _name = "energy.quota.report"
@@ -76,12 +86,29 @@ class EnergyQuotaReport(models.Model):
     )
     energy = fields.Float("Consumption (kWh)", digits=(18, 2), readonly=True)
     money = fields.Monetary("Cost", readonly=True)
-    output = fields.Float(digits=(18, 3), readonly=True)
+    product_id = fields.Many2one(
+        "product.product", readonly=True, help="Of output; consumption has none."
+    )
+    uom_id = fields.Many2one("uom.uom", "Unit of Output", readonly=True)
+    output = fields.Float(
+        digits=(18, 3),
+        readonly=True,
+        help="In the line's unit of output; none where there are several units.",
+    )
+    made_energy = fields.Float(
+        "Consumption in Months With Output (kWh)", digits=(18, 2), readonly=True
+    )
+    made_money = fields.Monetary("Cost in Months With Output", readonly=True)
     price = fields.Float(
         "Cost of a kWh", digits=(16, 5), readonly=True, aggregator="avg"
     )
     energy_per_unit = fields.Float(
-        "kWh for a Unit", digits=(16, 4), readonly=True, aggregator="avg"
+        "kWh for a Unit",
+        digits=(16, 4),
+        readonly=True,
+        aggregator="avg",
+        help="Consumption of the months with output, divided by the output; none where "
+        "that is in several units.",
     )
     cost_per_unit = fields.Float(
         "Cost of a Unit", digits=(16, 4), readonly=True, aggregator="avg"
@@ -89,23 +116,23 @@ class EnergyQuotaReport(models.Model):
 
     @property
     def _table_query(self):
-        output = SQL(OUTPUT) if "energy.line.output" in self.env else SQL()
         return SQL(
             """
             SELECT hashtextextended(concat_ws(':', part.kind, part.line_id, part.month,
-                                              part.band), 0) & 4503599627370495 AS id,
+                                              part.band, part.product_id,
+                                              part.uom_id), 0) & 4503599627370495 AS id,
                    part.line_id, line.department_id, line.site_id, line.company_id,
                    line.currency_id, part.month, part.band, part.unit, part.state,
                    part.planned, part.carried, part.granted, part.total, part.used,
                    part.forecast, part.overrun, part.energy, part.money, part.output,
+                   part.product_id, part.uom_id, part.made_energy, part.made_money,
                    100 * part.used / NULLIF(part.total, 0) AS used_percent,
                    part.money / NULLIF(part.energy, 0) AS price,
-                   part.energy / NULLIF(part.output, 0) AS energy_per_unit,
-                   part.money / NULLIF(part.output, 0) AS cost_per_unit
-              FROM (%s%s) part JOIN energy_line line ON line.id = part.line_id
+                   part.made_energy / NULLIF(part.output, 0) AS energy_per_unit,
+                   part.made_money / NULLIF(part.output, 0) AS cost_per_unit
+              FROM (%s) part JOIN energy_line line ON line.id = part.line_id
             """,
             SQL(ROWS, line_usage(self.env)),
-            output,
         )
 
     def _read_group_select(self, aggregate_spec, query):
@@ -115,6 +142,11 @@ class EnergyQuotaReport(models.Model):
             "MIN(%(unit)s) IS NOT DISTINCT FROM MAX(%(unit)s)",
             unit=self._field_to_sql(self._table, "unit", query),
         )
+        if fname in OF_OUTPUT:
+            one = SQL(
+                "MIN(%(unit)s) = MAX(%(unit)s)",
+                unit=self._field_to_sql(self._table, "uom_id", query),
+            )
         if fname in RATIOS:
             above, below, times = RATIOS[fname]
             ratio = SQL(
@@ -123,10 +155,10 @@ class EnergyQuotaReport(models.Model):
                 times,
                 self._field_to_sql(self._table, below, query),
             )
-            if fname != "used_percent":
+            if fname == "price":
                 return ratio
             return SQL("CASE WHEN %s THEN %s END", one, ratio)
-        if fname in OF_QUOTA:
+        if fname in (*OF_QUOTA, "output"):
             column = self._field_to_sql(self._table, fname, query)
             return SQL("CASE WHEN %s THEN SUM(%s) END", one, column)
         return super()._read_group_select(aggregate_spec, query)

@@ -45,6 +45,61 @@ class TestQuotaReport(LineCase):
         self.assertEqual(rows, [("energy", 500), ("money", 70)])
         self.assertEqual(self.report([], [], ["total"]), [(None,)])
 
+    def output(self, quantity, unit, day="2026-06-10", line=None, product=None):
+        return self.env["energy.line.output"].create(
+            {
+                "line_id": (line or self.line_a).id,
+                "day": day,
+                "quantity": quantity,
+                "uom_id": self.env.ref(f"uom.product_uom_{unit}").id,
+                "product_id": product and product.id,
+            }
+        )
+
+    def product(self, name, unit):
+        uom = self.env.ref(f"uom.product_uom_{unit}")
+        return self.env["product.product"].create({"name": name, "uom_id": uom.id})
+
+    def test_a_unit_of_output(self):
+        """Tonnes and kilograms are converted to the unit of the line."""
+        self.line_a.output_uom_id = self.env.ref("uom.product_uom_kgm")
+        self.use(self.a1, 300)
+        self.output(0.5, "ton")
+        self.output(100, "kgm", product=self.product("Granulate", "kgm"))
+        measures = ["output", "energy_per_unit", "cost_per_unit"]
+        self.assertEqual(
+            self.report([], ["line_id"], measures), [("Line A", 600, 0.5, 0.125)]
+        )
+        rows = self.report([("output", "!=", False)], ["uom_id"], ["output"])
+        self.assertEqual(rows, [("kg", 600)])
+
+    def test_pieces_and_tonnes_do_not_add_up(self):
+        self.use(self.a1, 300)
+        self.use(self.b1, 100)
+        self.output(5, "ton")
+        self.output(70, "unit", product=self.product("Gear", "unit"))
+        self.output(50, "unit", line=self.line_b)
+        measures = ["output", "energy_per_unit", "cost_per_unit"]
+        self.assertEqual(
+            self.report([], ["line_id"], measures),
+            [("Line A", None, None, None), ("Line B", 50, 2, 0.5)],
+        )
+        self.assertEqual(self.report([], [], measures), [(None, None, None)])
+        rows = self.report([("output", "!=", False)], ["uom_id"], ["output"])
+        self.assertEqual(rows, [("Units", 120), ("Ton", 5)])
+        Output = self.env["energy.line.output"]
+        sums = Output._read_group([], ["line_id"], ["reported_quantity:sum"])
+        self.assertEqual([row[1] for row in sums], [False, 50])
+        self.assertIsNone(Output._fields["quantity"].aggregator)
+
+    def test_months_without_output_are_not_in_a_unit(self):
+        """The output of June has not taken the energy of May."""
+        self.use(self.a1, 1000, "2026-05-10")
+        self.use(self.a1, 300)
+        self.output(100, "unit")
+        rows = self.report([], ["line_id"], ["energy", "energy_per_unit"])
+        self.assertEqual(rows, [("Line A", 1300, 3)])
+
     def test_ids_are_stable_and_rows_can_be_read(self):
         self.plan(self.line_a, 500)
         self.use(self.a1, 100, band="peak")

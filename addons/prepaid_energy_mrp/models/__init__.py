@@ -1,5 +1,6 @@
 from . import (
     energy_line,
+    energy_line_output,
     energy_line_plan,
     energy_work,
     mrp_production,

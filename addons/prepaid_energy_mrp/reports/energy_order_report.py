@@ -46,7 +46,12 @@ class EnergyOrderReport(models.Model):
     )
     company_id = fields.Many2one("res.company", readonly=True)
     currency_id = fields.Many2one("res.currency", readonly=True)
-    quantity = fields.Float("Produced", digits=(18, 3), readonly=True)
+    quantity = fields.Float(
+        "Produced",
+        digits=(18, 3),
+        readonly=True,
+        help="In the product's unit; products in different units do not add up.",
+    )
     energy = fields.Float("Energy (kWh)", digits=(18, 3), readonly=True)
     amount = fields.Monetary("Energy Cost", readonly=True)
     hours = fields.Float("Hours Worked", digits=(18, 2), readonly=True)
@@ -94,6 +99,15 @@ class EnergyOrderReport(models.Model):
     def _read_group_select(self, aggregate_spec, query):
         """What a unit took is a quotient of sums, whatever aggregate is asked for."""
         fname = aggregate_spec.partition(":")[0]
+        if fname == "quantity":
+            unit, quantity = (
+                self._field_to_sql(self._table, name, query)
+                for name in ("uom_id", "quantity")
+            )
+            # pieces and tonnes are not added up
+            return SQL(
+                "CASE WHEN MIN(%s) = MAX(%s) THEN SUM(%s) END", unit, unit, quantity
+            )
         if fname not in QUOTIENTS:
             return super()._read_group_select(aggregate_spec, query)
         above, below, product = (

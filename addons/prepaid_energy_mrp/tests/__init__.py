@@ -1,1 +1,1 @@
-from . import test_energy_line_plan, test_energy_work
+from . import test_energy_line_output, test_energy_line_plan, test_energy_work
