@@ -1,16 +1,16 @@
 """``make test`` and ``make lint``."""
 
 import os
-import shutil
 import subprocess
 import time
 from xml.etree import ElementTree
 
+import node_env
 import odoo_server
 import postgres
 import services
 import system
-from console import Fail, run, step
+from console import Fail, step
 from demo import setup
 from layout import (
     ADDON_TEST_PORTS,
@@ -37,6 +37,7 @@ SYSTEM_SERVICES = (
     "test-hour-bridge",
     "test-hour-plant",
     "test-hour-odoo",
+    "test-tenant",
 )
 
 
@@ -200,6 +201,7 @@ def _test_config(number, port):
 
 def _system():
     system.install_chromium()
+    node_env.modules()
     postgres.start()
     odoo_server.demo_template()
     odoo_server.test_template()
@@ -239,20 +241,7 @@ def lint():
 
 def _prettier():
     """The words that run prettier with its XML plug-in, installed below ``.local``."""
-    system.install_node_library()
-    folder = LOCAL / "node"
-    modules = folder / "node_modules"
-    path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    if not (modules / "prettier").exists():
-        with step("Installing prettier"):
-            folder.mkdir(exist_ok=True)
-            shutil.copy(ROOT / "package.json", folder)
-            run(
-                [VENV / "bin/npm", "install", "--no-audit", "--no-fund"],
-                what="npm install",
-                cwd=folder,
-                env={**os.environ, "PATH": path},
-            )
+    modules = node_env.modules()
     plugin = modules / "@prettier/plugin-xml/src/plugin.js"
     program = modules / "prettier/bin/prettier.cjs"
     return [VENV / "bin/node", program, "--plugin", plugin]

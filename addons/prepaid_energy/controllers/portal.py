@@ -5,7 +5,7 @@ from odoo.http import request
 from odoo.addons.account_payment.controllers.portal import PortalAccount
 from odoo.addons.portal.controllers.portal import pager
 
-PAGE = 20
+PAGE = 10
 
 
 class PortalEnergy(PortalAccount):
@@ -28,6 +28,7 @@ class PortalEnergy(PortalAccount):
             return request.redirect(wallets.access_url)
         # sudo: what a card shows of the tenant's own wallets
         cards, days = wallets.sudo(), wallets.sudo()._days()
+        self._energy_watch(wallets)
         clocks = cards._clocks()
         return request.render(
             "prepaid_energy.portal_my_energy",
@@ -36,7 +37,7 @@ class PortalEnergy(PortalAccount):
                     {
                         "wallet": card,
                         "balance": card._format(card.balance),
-                        "days_left": days.get(card.id),
+                        "lasts": card._lasts_text(days.get(card.id)),
                         "outage": card._outage_text(clocks[card.id]),
                     }
                     for card in cards
@@ -67,7 +68,7 @@ class PortalEnergy(PortalAccount):
         "/my/energy/<int:wallet_id>/now", type="http", auth="user", website=True
     )
     def portal_energy_now(self, wallet_id, **_kwargs):
-        """Balance, supply and meters alone: the open page fetches it again and again.
+        """Balance, supply and meters alone: the open page fetches it when it is told.
 
         A wallet that is not one's own (any more) is not found: the page stops asking.
         """
@@ -115,8 +116,13 @@ class PortalEnergy(PortalAccount):
         except (AccessError, MissingError):
             return None
 
+    def _energy_watch(self, wallets):
+        """Note that a page of these wallets is open, so that it is told of changes."""
+        request.env["energy.wallet.watch"].sudo()._note(wallets)  # sudo: as there
+
     def _energy_now_values(self, wallet_sudo):
         """What the part of the page shows that is fetched anew while it is open."""
+        self._energy_watch(wallet_sudo)
         role = request.env["energy.wallet"]._portal_role()
         return {
             **wallet_sudo._portal_now(),

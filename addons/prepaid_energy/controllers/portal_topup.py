@@ -1,3 +1,4 @@
+import json
 import math
 
 from odoo import http
@@ -19,6 +20,9 @@ class PortalTopup(PortalEnergy):
         values = super()._energy_wallet_values(wallet_sudo, page, **kwargs)
         if not values["may_pay"]:
             amount = None
+        values["message"] = values["message"] or self._energy_payment_message(
+            wallet_sudo
+        )
         return {**values, **self._energy_topup_values(wallet_sudo, amount)}
 
     @http.route(
@@ -61,7 +65,33 @@ class PortalTopup(PortalEnergy):
             },
             **kwargs,
         )
+        request.session["energy_paying"] = transaction_sudo.id
         return transaction_sudo._get_processing_values()
+
+    def _energy_payment_message(self, wallet_sudo):
+        """What came of the payment from which the tenant returns, once it is known.
+
+        :return: (whether it is good news, text), or ``None``.
+        """
+        payment = wallet_sudo.env["payment.transaction"].search(
+            [
+                ("id", "=", request.session.get("energy_paying", 0)),
+                ("energy_wallet_id", "=", wallet_sudo.id),
+                ("state", "!=", "draft"),
+            ]
+        )
+        if not payment:
+            return None
+        del request.session["energy_paying"]
+        text = wallet_sudo._format(payment.amount)
+        if payment.state == "done":
+            return True, request.env._("Paid: %s. Thank you.", text)
+        if payment.state in ("pending", "authorized"):
+            return True, request.env._(
+                "Your payment of %s is under way. The balance follows when it is there.",
+                text,
+            )
+        return False, request.env._("Your payment of %s did not go through.", text)
 
     def _check_energy_provider(self, wallet_sudo, kwargs):
         """Refuse what the payment form does not offer; core trusts the browser here.
@@ -161,6 +191,7 @@ class PortalTopup(PortalEnergy):
         return {
             **values,
             **form,
+            **self._energy_pay_labels(wallet_sudo, chosen, form["tokens_sudo"]),
             "amount": chosen,
             "topup_amount": chosen,
             "topup_text": request.env._("You pay %s.", wallet_sudo._format(chosen)),
@@ -170,4 +201,33 @@ class PortalTopup(PortalEnergy):
                 fee=wallet_sudo._format(fee),
                 rest=wallet_sudo._format(exact(chosen, 6) - fee),
             ),
+        }
+
+    def _energy_pay_labels(self, wallet_sudo, amount, tokens_sudo):
+        """What the button says, for each saved way of paying and for any other.
+
+        The saved one that was used last is chosen already: one tap pays.
+        """
+        text = wallet_sudo._format(amount)
+        labels = {
+            token.id: request.env._(
+                "Pay %(amount)s with %(saved)s", amount=text, saved=token.display_name
+            )
+            for token in tokens_sudo
+        }
+        last = wallet_sudo.env["payment.transaction"].search(
+            [
+                ("energy_wallet_id", "=", wallet_sudo.id),
+                ("token_id", "in", tokens_sudo.ids),
+                ("state", "=", "done"),
+            ],
+            order="id desc",
+            limit=1,
+        )
+        chosen = last.token_id or tokens_sudo[:1]
+        other = request.env._("Pay %s", text)
+        return {
+            "default_token_id": chosen.id,
+            "submit_button_label": labels.get(chosen.id, other),
+            "pay_labels": json.dumps({"": other, **labels}),
         }

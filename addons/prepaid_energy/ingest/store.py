@@ -202,6 +202,7 @@ class Store:
         )
         wallets = self.env["energy.wallet"].browse(order)
         wallets.invalidate_recordset(["balance", "accrued"])
+        wallets._tell_pages()
         # asking each wallet for its level takes 12 µs, and nearly all are far from any
         calm = self._calm_balances({row[3] for row in found})
         balances = {

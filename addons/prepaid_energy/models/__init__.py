@@ -124,6 +124,8 @@ from . import (
     energy_wallet_portal,
     energy_wallet_preference,
     energy_wallet_entry,
+    energy_wallet_pages,
+    energy_wallet_watch,
     hr_department,
     ir_actions_report,
     ir_websocket,

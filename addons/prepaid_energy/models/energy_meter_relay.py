@@ -54,6 +54,7 @@ class EnergyMeter(models.Model):
         self.write(values)
         if changed:
             self.service_point_id.site_id._tell_board()
+            self.service_point_id.wallet_id._tell_pages()
         commands = self.env["energy.command"].search(
             [
                 ("meter_id", "=", self.id),

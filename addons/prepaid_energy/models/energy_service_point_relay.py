@@ -316,7 +316,9 @@ class EnergyServicePoint(models.Model):
     # ------------------------------------------------------------- commands
 
     def _command(self, wanted, cause=""):
-        self.sudo().site_id._tell_board()  # sudo: an electrician may read no sites
+        point = self.sudo()  # an electrician may read no sites
+        point.site_id._tell_board()
+        point.wallet_id._tell_pages()
         if "generation" in wanted:
             self._command_relay(cause)
         if "limit_generation" in wanted:

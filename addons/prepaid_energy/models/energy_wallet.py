@@ -217,6 +217,7 @@ class EnergyWallet(models.Model):
     def _write_decided(self, values):  # pylint: disable=missing-return
         """Past our own write(): these values are decided by what happens, not typed."""
         super().write(values)
+        self._tell_pages()
 
     def _refuse_money(self, vals):
         wrong = DECIDED_BY_LEDGER & {*vals}

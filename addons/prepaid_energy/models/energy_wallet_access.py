@@ -28,6 +28,20 @@ class EnergyWallet(models.Model):
         """``manage``, ``pay`` or ``view``: what the user may do with own wallets."""
         return self.env.user.energy_role or "manage"
 
+    def _portal_people(self):
+        """The contacts who see this wallet in the portal; in sudo mode."""
+        # sudo: as the rule of portal users says, whoever asks
+        users = self.env["res.users"].sudo()
+        family = self.sudo().partner_id.commercial_partner_id
+        domain = [
+            ("share", "=", True),
+            ("partner_id.commercial_partner_id", "=", family.id),
+            "|",
+            ("energy_role", "=", False),
+            ("id", "in", self.sudo().portal_user_ids.ids),
+        ]
+        return users.search(domain).partner_id if family else users.partner_id
+
     def _check_may_pay(self):
         """Raise AccessError for somebody who was invited only to look."""
         if not self.env.su and self._portal_role() == "view":

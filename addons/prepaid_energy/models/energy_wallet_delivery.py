@@ -170,10 +170,12 @@ class EnergyWallet(models.Model):
                 "simple_notification",
                 {"type": "warning", "title": self.name, "message": text},
             )
-        for partner in partners.filtered("user_ids"):
+        listeners = partners.filtered("user_ids")
+        for partner in listeners | self._portal_people():
             partner._bus_send(
                 "prepaid_energy.wallet", {"wallet_id": self.id, "text": text}
             )
+        for partner in listeners:
             self._note_notice("portal", partner, values)
 
     # ------------------------------------------------------------------ office

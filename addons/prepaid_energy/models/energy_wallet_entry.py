@@ -146,4 +146,5 @@ class EnergyWalletEntry(models.Model):
         wallet.invalidate_recordset(["balance", "entry_ids", "entry_count"])
         if booked:
             wallet._apply_policy()
+            wallet._tell_pages()
         return bool(booked)

@@ -29,6 +29,7 @@ class EnergyWallet(models.Model):
         balance = self._exact_balance()
         points = self.service_point_ids
         outages = points._outages()
+        causes = {cause for cause, _text in outages.values()}
         days = None if self.level == supply.CUT else self._days().get(self.id)
         now = fields.Datetime.now()
         return {
@@ -37,23 +38,36 @@ class EnergyWallet(models.Model):
             "asof": self.env._(
                 "As of %s", format_time(self.env, now, tz=clock, time_format="short")
             ),
-            "status": self._status_text(bool(outages), clock),
+            "status": self._status_text(causes, clock),
             "restored": self._restore_text(),
             "balance": self._format(balance),
             "gauge": self._gauge(balance),
-            "lasts": days is not None and self._number(days),
+            "lasts": self._lasts_text(days),
             "lasts_until": self._lasts_until(days, clock),
             "uses": self._use_today(clock),
             "prices": points._prices_now(),
             "points": [point._portal_row(outages.get(point.id)) for point in points],
-            "eager": bool(outages) or self.level == supply.CUT,
+            "eager": bool(causes - {"unknown"}) or self.level == supply.CUT,
         }
 
     def _number(self, value):
         return formatLang(self.env, float(value), digits=1)
 
-    def _status_text(self, dark, clock):
-        """One sentence on how it stands."""
+    def _lasts_text(self, days):
+        """How long the balance lasts, as people say it; "" where nobody knows."""
+        if days is None:
+            return ""
+        if days < 2:
+            return self.env._("%s hours", formatLang(self.env, days * 24, digits=0))
+        if days > FAR_DAYS:
+            return self.env._("more than %s days", FAR_DAYS)
+        return self.env._("%s days", self._number(days))
+
+    def _status_text(self, causes, clock):
+        """One sentence on how it stands.
+
+        :param set causes: of missing supply, see ``energy.service.point._outages``.
+        """
         outage = self._outage_text(clock)
         if outage:
             return outage
@@ -62,8 +76,12 @@ class EnergyWallet(models.Model):
                 "Your balance is running low. Supply is cut off at %s.",
                 self._format(self._cutoff()),
             )
-        if dark:
+        if causes - {"unknown"}:
             return self.env._("Something is not supplied: see the meters below.")
+        if causes:
+            return self.env._("A meter has not been heard of: see the meters below.")
+        if not self.service_point_ids:
+            return ""
         return self.env._("You are supplied.")
 
     def _restore_text(self):

@@ -1,23 +1,28 @@
+import re
+
 from odoo import models
 
-BOARD = "energy_board_"
+# name of a channel that a client may ask for -> the records that it stands for
+CHANNELS = {"energy_board_": "energy.site", "energy_wallet_": "energy.wallet"}
+NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class IrWebsocket(models.AbstractModel):
-    """Who may listen to what is told to live boards."""
+    """Who may listen to what is told to live boards and to tenants' pages."""
 
     _inherit = "ir.websocket"
 
     def _build_bus_channel_list(self, channels):
-        """Replace the boards that the client asks for by sites that its user reads."""
-        boards = [name for name in channels if str(name).startswith(BOARD)]
-        others = [name for name in channels if name not in boards]
-        numbers = [name.removeprefix(BOARD) for name in boards]
-        ids = [int(number) for number in numbers if number.isdecimal()]
-        return super()._build_bus_channel_list([*others, *self._board_sites(ids)])
+        """Replace the names that the client asks for by records that its user reads."""
+        names = [name for name in channels if str(name).startswith(tuple(CHANNELS))]
+        others = [name for name in channels if name not in names]
+        for prefix, model in CHANNELS.items():
+            numbers = [name.removeprefix(prefix) for name in names]
+            ids = [int(number) for number in numbers if NUMBER.fullmatch(number)]
+            others.extend(self._channels_of(self.env[model], ids))
+        return super()._build_bus_channel_list(others)
 
-    def _board_sites(self, ids):
-        sites = self.env["energy.site"]
-        if not ids or not sites.has_access("read"):
-            return sites
-        return sites.search([("id", "in", ids)])
+    def _channels_of(self, model, ids):
+        if not ids or not model.has_access("read"):
+            return model
+        return model.search([("id", "in", ids)])

@@ -1,64 +1,126 @@
 /* The tenant's page stays true while it is open, and a chart opens in its place. */
 
 import {Interaction} from "@web/public/interaction";
+import {PaymentForm} from "@payment/interactions/payment_form";
+import {patch} from "@web/core/utils/patch";
 import {registry} from "@web/core/registry";
 
-const CALM = 30000; // milliseconds between two looks at the balance
-const EAGER = 5000; // while supply is missing: it may come back any moment
+// Milliseconds between two looks at the balance. The server tells of what changes; then
+// a look is only for what changes by the clock alone, such as a band that begins.
+const TOLD = {calm: 300000, eager: 60000};
+// Without a connection to the bus one has to ask; often while supply is missing.
+const UNTOLD = {calm: 30000, eager: 5000};
+const SOON = 4000; // after the page opens: what was on its way when it was made
+const GATHER = 300; // several changes at once are fetched at once
+const CONNECTED = "CONNECTED"; // of the bus's worker
+const CHANGED = "energy_wallet/changed";
+const NEWS = "prepaid_energy.wallet";
 
-/** The balance, the outage and the relays, fetched anew while the page is seen. */
+/** The balance, the outage and the relays, fetched anew when the server tells so. */
 export class EnergyNow extends Interaction {
     static selector = "#o_energy_now";
     dynamicContent = {
         _document: {"t-on-visibilitychange": this.onVisible},
     };
 
+    setup() {
+        this.bus = this.services.bus_service;
+        this.wallets = (this.el.dataset.wallets || "").split(",").filter(Boolean);
+        this.onChanged = ({wallet}) => {
+            if (this.wallets.includes(String(wallet))) {
+                this.plan(GATHER);
+            }
+        };
+        this.onWorker = ({detail}) => this.onState(detail);
+    }
+
     start() {
+        this.bus.subscribe(CHANGED, this.onChanged);
+        this.bus.addEventListener("BUS:WORKER_STATE_UPDATED", this.onWorker);
+        for (const wallet of this.wallets) {
+            this.bus.addChannel(`energy_wallet_${wallet}`);
+        }
+        this.onState(this.bus.workerState);
         this.el.dataset.live = "1";
-        this.schedule();
+        this.plan(SOON);
     }
 
     destroy() {
         clearTimeout(this.timer);
+        this.stop();
+    }
+
+    stop() {
+        this.bus.unsubscribe(CHANGED, this.onChanged);
+        this.bus.removeEventListener("BUS:WORKER_STATE_UPDATED", this.onWorker);
+        for (const wallet of this.wallets) {
+            this.bus.deleteChannel(`energy_wallet_${wallet}`);
+        }
+        this.wallets = [];
+        this.stopped = true;
     }
 
     get pause() {
-        return this.el.querySelector("[data-eager]") ? EAGER : CALM;
+        const pause = this.told ? TOLD : UNTOLD;
+        return this.el.querySelector("[data-eager]") ? pause.eager : pause.calm;
     }
 
-    schedule() {
-        clearTimeout(this.timer);
-        if (!document.hidden) {
-            this.timer = setTimeout(() => this.look(), this.pause);
+    /**
+     * The connection to the bus came or went: look at once at what was missed.
+     *
+     * @param {String} state of the bus's worker
+     */
+    onState(state) {
+        const told = state === CONNECTED;
+        if (told !== this.told) {
+            this.told = told;
+            this.el.dataset.told = told ? "1" : "";
+            this.plan(told ? GATHER : this.pause);
         }
+    }
+
+    /**
+     * Look after so many milliseconds, or earlier if that was planned already.
+     *
+     * @param {Number} pause
+     */
+    plan(pause) {
+        const at = Date.now() + pause;
+        if (this.stopped || document.hidden || (this.timer && this.at <= at)) {
+            return;
+        }
+        clearTimeout(this.timer);
+        this.at = at;
+        this.timer = setTimeout(() => this.look(), pause);
     }
 
     onVisible() {
         if (document.hidden) {
             clearTimeout(this.timer);
+            this.timer = null;
         } else {
-            this.look();
+            this.plan(0);
         }
     }
 
     async look() {
-        clearTimeout(this.timer);
+        this.timer = null;
         let answer;
         try {
             answer = await this.waitFor(
                 fetch(this.el.dataset.url, {headers: {Accept: "text/html"}})
             );
         } catch {
-            return this.schedule(); // no network: what is shown has its time beside it
+            return this.plan(this.pause); // no network: what is shown has its time
         }
         if (answer.status >= 500) {
-            return this.schedule(); // the server is busy, or starts anew
+            return this.plan(this.pause); // the server is busy, or starts anew
         }
         if (answer.redirected || !answer.ok) {
-            return; // logged out, or not ours any more
+            return this.stop(); // logged out, or not ours any more
         }
         this.show(await this.waitFor(answer.text()));
-        this.schedule();
+        this.plan(this.pause);
     }
 
     /**
@@ -124,5 +186,55 @@ export class EnergyUse extends Interaction {
     }
 }
 
+/** The button of a top-up says what is paid, and with what. */
+patch(PaymentForm.prototype, {
+    _adaptSubmitButtonLabel(paymentMethodCode) {
+        super._adaptSubmitButtonLabel(paymentMethodCode);
+        const labels = this.el.closest("[data-pay-labels]")?.dataset.payLabels;
+        const radio = this.el.querySelector('[name="o_payment_radio"]:checked');
+        const button = this.el.querySelector('[name="o_payment_submit_button"]');
+        if (!labels || !radio || !button) {
+            return;
+        }
+        const {paymentOptionType, paymentOptionId} = radio.dataset;
+        const key = paymentOptionType === "token" ? paymentOptionId : "";
+        button.textContent = JSON.parse(labels)[key];
+    },
+});
+
+/** What the tenant is told while a page of theirs is open, whichever it is. */
+export class EnergyNews extends Interaction {
+    static selector = ".o_energy_wallet";
+
+    setup() {
+        this.title = document.title;
+        this.onNews = ({text}) => this.say(text);
+    }
+
+    start() {
+        this.services.bus_service.subscribe(NEWS, this.onNews);
+        this.services.bus_service.start();
+    }
+
+    destroy() {
+        this.services.bus_service.unsubscribe(NEWS, this.onNews);
+    }
+
+    /**
+     * Show it until it is closed, and mark the tab that is not looked at.
+     *
+     * @param {String} text
+     */
+    say(text) {
+        this.services.notification.add(text, {type: "warning", sticky: true});
+        if (document.hidden) {
+            document.title = `● ${this.title}`;
+            const seen = () => (document.title = this.title);
+            document.addEventListener("visibilitychange", seen, {once: true});
+        }
+    }
+}
+
+registry.category("public.interactions").add("prepaid_energy.news", EnergyNews);
 registry.category("public.interactions").add("prepaid_energy.now", EnergyNow);
 registry.category("public.interactions").add("prepaid_energy.use", EnergyUse);
