@@ -24,9 +24,6 @@ def modules():
                 [VENV / "bin/npm", "install", "--no-audit", "--no-fund"],
                 what="npm install",
                 cwd=FOLDER,
-                env={
-                    **os.environ,
-                    "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                },
+                env={**os.environ, "PATH": path},
             )
     return FOLDER / "node_modules"

@@ -88,7 +88,7 @@ class PortalTopup(PortalEnergy):
             return True, request.env._("Paid: %s. Thank you.", text)
         if payment.state in ("pending", "authorized"):
             return True, request.env._(
-                "Your payment of %s is under way. The balance follows when it is there.",
+                "Your payment of %s is under way; the balance follows it.",
                 text,
             )
         return False, request.env._("Your payment of %s did not go through.", text)

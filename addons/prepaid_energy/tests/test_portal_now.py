@@ -116,6 +116,31 @@ class TestNow(EnergyCase):
         self.meter.relay_at = old
         self.assertEqual(self.cause(), "unknown")
 
+    def test_a_silent_meter_is_not_called_a_cut(self):
+        credit(self.wallet, "50", "paid")
+        self.meter._take_relay("closed", 0)
+        status = self.wallet.sudo()._portal_now()["status"]
+        self.assertEqual(status, "You are supplied.")
+        self.meter.relay_at = fields.Datetime.now() - timedelta(hours=3)
+        now = self.wallet.sudo()._portal_now()
+        self.assertIn("not been heard of", now["status"])
+        self.assertFalse(now["eager"])
+        self.meter._take_relay("open", 0)
+        self.assertTrue(self.wallet.sudo()._portal_now()["eager"])
+
+    def test_nothing_is_said_of_supply_without_a_meter(self):
+        self.point.wallet_id = False
+        self.assertEqual(self.wallet.sudo()._portal_now()["status"], "")
+
+    def test_how_long_it_lasts_in_words(self):
+        for days, text in (
+            (None, ""),
+            (0.25, "6 hours"),
+            (2.04, "2.0 days"),
+            (91, "more than 90 days"),
+        ):
+            self.assertEqual(self.wallet._lasts_text(days), text)
+
     def test_no_names_of_staff_are_told(self):
         self.point.action_switch_off()
         self.meter._take_relay("open", self.point.generation)

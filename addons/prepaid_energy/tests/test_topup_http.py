@@ -73,6 +73,44 @@ class TestTopupHttp(MoneyCase, HttpCase):
             self.start(**values)
         self.assertEqual(self.env["payment.transaction"].search_count([]), before)
 
+    # ------------------------------------------------------- what the page says
+
+    def test_the_page_says_once_what_came_of_the_payment(self):
+        for state, text in (
+            ("done", "Paid: $\xa040.00"),
+            ("pending", "is under way"),
+            ("error", "did not go through"),
+            ("cancel", "did not go through"),
+        ):
+            transaction = self.start()
+            self.assertNotIn("alert-success", self.page(), "a draft is no news")
+            self.simulate(transaction, state)
+            page = self.page()
+            self.assertIn(text, page)
+            self.assertNotIn(text, self.page(), "only once")
+
+    def test_the_button_names_what_was_saved_and_used_last(self):
+        tokens = self.env["payment.token"].create(
+            [
+                {
+                    "provider_id": self.provider.id,
+                    "payment_method_id": self.method.id,
+                    "partner_id": self.portal_user.partner_id.id,
+                    "payment_details": details,
+                    "provider_ref": details,
+                    "demo_simulated_state": "done",
+                }
+                for details in ("1111", "2222")
+            ]
+        )
+        for token in (*tokens, tokens[0]):
+            paid = self.start(amount=30, flow="token", token_id=token.id)
+            self.assertEqual(paid.state, "done")
+            page = self.url_open(f"/my/energy/{self.wallet.id}?amount=30").text
+            button = page.split('name="o_payment_submit_button"')[1].split("</")[0]
+            self.assertIn("Pay $\xa030.00 with", button)
+            self.assertIn(token.payment_details, button)
+
     # ------------------------------------------------------------------ states
 
     def test_paid_and_polled(self):
