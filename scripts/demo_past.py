@@ -61,6 +61,9 @@ FEEDS = {
     "PE-FEED-W": [s for meters, _paid in TENANTS.values() for s in meters],
     "PE-FEED-H": ["PE-LA", "PE-LA-AUX", "PE-LB", "PE-LB-AUX", "PE-LC", "PE-LC-AUX"],
 }
+# How the feeders' load is shared out over the phases, as in the simulated plant.
+PHASES = {"PE-MAIN": (1, 1, 1), "PE-FEED-W": (1.5, 0.9, 0.6), "PE-FEED-H": (1, 1, 1)}
+VOLT = 230 * 0.95
 chance = random.Random(8)
 real_now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 today = real_now.replace(tzinfo=UTC).astimezone(ZONE).date()
@@ -146,8 +149,25 @@ def readings():
     return found
 
 
-def ingest(name, rows):
-    return Batch(ref("gateway_riverside"), {"uid": name, "readings": rows}).run()
+def currents():
+    """Local day -> telemetry of the feeders, once an hour."""
+    found = {day: [] for day in days}
+    for serial, shares in PHASES.items():
+        for hour, energy in zip(hours, used[serial], strict=True):
+            even = 1000 * float(energy) / 3 / VOLT
+            values = {
+                f"i{number}": round(even * share * chance.uniform(0.94, 1.06), 2)
+                for number, share in enumerate(shares, 1)
+            }
+            day = hour.replace(tzinfo=UTC).astimezone(ZONE).date()
+            at = f"{hour + HOUR / 2}Z"
+            found[day].append([serial, at, {"p": float(energy), **values}])
+    return found
+
+
+def ingest(name, rows, telemetry=()):
+    batch = {"uid": name, "readings": rows, "telemetry": list(telemetry)}
+    return Batch(ref("gateway_riverside"), batch).run()
 
 
 # ------------------------------------------------------------------------ the days
@@ -249,7 +269,7 @@ def live_through(day):
         {"site_id": site.id, "day": day, "mean": temperature[day]}
     )
     go(min(local(day + timedelta(days=1), 0, 1), real_now))
-    answer = ingest(f"past-{day}", rows[day])
+    answer = ingest(f"past-{day}", rows[day], telemetry[day])
     assert answer["accepted"] == len(rows[day]), answer
     while env["energy.usage"]._settle_batch(1000):
         pass
@@ -332,6 +352,7 @@ site = ref("site_riverside")
 opening = {tenant: ref(f"wallet_{tenant}")._exact_balance() for tenant in TENANTS}
 hours, used = consumption()
 rows = readings()
+telemetry = currents()
 installations = env["energy.meter.installation"].search(
     [("meter_id.gateway_id", "=", ref("gateway_riverside").id)]
 )

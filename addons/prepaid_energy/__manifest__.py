@@ -1,7 +1,7 @@
 {
     "name": "Prepaid Energy",
     "summary": "Pay first, use later: meters, tariffs, wallets and safe cut-off",
-    "version": "19.0.4.0.0",
+    "version": "19.0.5.0.0",
     "category": "Services/Energy",
     "license": "LGPL-3",
     "author": "Prepaid Energy contributors, Odoo Community Association (OCA)",
@@ -97,6 +97,7 @@
         "views/hr_department_views.xml",
         "views/energy_loss_templates.xml",
         "views/energy_loss_views.xml",
+        "views/energy_phase_views.xml",
         "reports/energy_leak_report_views.xml",
         "views/energy_board_views.xml",
     ],

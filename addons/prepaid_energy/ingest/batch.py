@@ -10,7 +10,8 @@ number of SQL statements does not depend on the number of readings.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from operator import itemgetter
 
 from odoo.exceptions import UserError
@@ -21,8 +22,8 @@ from .history import unwrapped
 from .judge import Judge
 from .meters import load_meters
 from .parse import (
-    EPOCH,
     epoch,
+    parse_phases,
     parse_power,
     parse_register,
     parse_text,
@@ -31,6 +32,8 @@ from .parse import (
 from .store import Store
 
 MAX_READINGS = 10_000
+AHEAD = timedelta(minutes=5)
+MICRO = Decimal("0.000001")
 
 
 class Batch:
@@ -73,7 +76,9 @@ class Batch:
         self.store.tasks(self._late_spans(), self.env._("Late readings"))
         self.store.reviews(self.reviews)
         self._alarm_held()
-        self.store.telemetry(self._newest_telemetry())
+        telemetry = self._telemetry()
+        self.store.telemetry({row[0]: row[1:] for row in telemetry})
+        self.env["energy.phase"]._add(list(self._phases(telemetry)))
         self._take_events()
         self.gateway.site_id._tell_board()
         return self._answer(moved)
@@ -313,12 +318,12 @@ class Batch:
 
     # ------------------------------------------------------- telemetry and events
 
-    def _newest_telemetry(self):
-        """The newest telemetry of each meter: meter -> (time, values, power in kW).
+    def _telemetry(self):
+        """Telemetry as (meter id, time, values, power in kW), in order of time.
 
         For display only; rows that cannot be read are passed over.
         """
-        newest = {}
+        found = []
         for row in self.batch.get("telemetry") or []:
             if (
                 not isinstance(row, list)
@@ -329,9 +334,17 @@ class Batch:
             at, meter = parse_time(row[1]), self.meters.get(str(row[0]))
             if "\\u0000" in json.dumps(row[2]):
                 continue  # PostgreSQL stores no NUL character
-            if at and meter and at >= newest.get(meter.meter_id, (EPOCH,))[0]:
-                newest[meter.meter_id] = (at, row[2], parse_power(row[2].get("p")))
-        return newest
+            if at and meter:
+                power = parse_power(row[2].get("p"))
+                found.append((meter.meter_id, at, row[2], power))
+        return sorted(found, key=lambda row: row[1])
+
+    def _phases(self, telemetry):
+        """Of telemetry, what ``energy.phase`` takes; a clock may be a bit ahead."""
+        for meter_id, at, data, _power in telemetry:
+            values, unit = parse_phases(data)
+            if values and at <= self.now + AHEAD:
+                yield meter_id, at, unit, [value.quantize(MICRO) for value in values]
 
     @staticmethod
     def _is_event(row, kinds):

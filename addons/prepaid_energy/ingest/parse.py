@@ -11,6 +11,8 @@ DIGITS = 15  # before the decimal point
 DECIMALS = 9  # behind it: a millionth of a watt-hour
 PLAIN = re.compile(rf"[0-9]{{1,{DIGITS}}}(\.[0-9]{{1,{DECIMALS}}})?", re.ASCII)
 MOMENTS = 4096  # the memo of times: a poll's meters share a few
+# What profiles call the phases, the first kind that a meter reports in full.
+PHASES = (("i1", "i2", "i3", "A"), ("p1", "p2", "p3", "W"))
 
 
 def parse_time(value):
@@ -71,6 +73,18 @@ def parse_power(value):
     except InvalidOperation:
         return None
     return number if number.is_finite() and abs(number) < 10**9 else None
+
+
+def parse_phases(telemetry):
+    """The three phases out of a meter's telemetry.
+
+    :return: (three Decimals, their unit), or (None, "") where not all are reported.
+    """
+    for *names, unit in PHASES if isinstance(telemetry, dict) else ():
+        values = [parse_power(telemetry.get(name)) for name in names]
+        if None not in values:
+            return [abs(value) for value in values], unit
+    return None, ""
 
 
 @lru_cache(maxsize=MOMENTS)

@@ -47,8 +47,25 @@ WITH loss AS (
      WHERE driver.driver = 'days' AND driver.problem IS NULL AND baseline.active
        AND (baseline.line_id IS NOT NULL OR baseline.service_point_id IS NOT NULL)
        AND driver.coefficient > 0
+), uneven AS (
+    SELECT phase.service_point_id, max(phase.site_id) AS site_id,
+           max(phase.company_id) AS company_id, max(hour.currency_id) AS currency_id,
+           %(days)s * 24 AS hours, count(DISTINCT phase.at) AS known,
+           100 * sum(phase.deviation) / NULLIF(sum(phase.mean), 0) AS percent,
+           sum(COALESCE(phase.extra, 0) * point.loss_load
+               * (hour.energy / 100) * (hour.energy / 100)) AS lost,
+           sum(COALESCE(phase.extra, 0) * point.loss_load
+               * (hour.energy / 100) * (hour.energy / 100)
+               * COALESCE(hour.amount / NULLIF(hour.energy, 0), 0)) AS amount
+      FROM energy_phase phase
+      JOIN energy_service_point point ON point.id = phase.service_point_id
+      JOIN energy_interval hour ON hour.service_point_id = phase.service_point_id
+       AND hour.at = phase.at AND hour.covered >= 3600
+     WHERE phase.at >= %(since)s AND EXISTS (
+            SELECT FROM energy_service_point child WHERE child.parent_id = point.id)
+     GROUP BY 1
 )
-SELECT service_point_id * 3 AS id, 'loss' AS kind, service_point_id,
+SELECT service_point_id * 4 AS id, 'loss' AS kind, service_point_id,
        NULL::int AS line_id, NULL::int AS wallet_id, NULL AS wallet_kind, site_id,
        company_id, currency_id, 100.0 * known / hours AS coverage, known,
        100 * loss / NULLIF(measured, 0) AS percent,
@@ -58,7 +75,7 @@ SELECT service_point_id * 3 AS id, 'loss' AS kind, service_point_id,
        unexplained / known * 8760 AS energy_year, amount / known * 730 AS amount_month
   FROM loss WHERE known > 0
  UNION ALL
-SELECT service_point_id * 3 + 1, 'idle', service_point_id, NULL, idle.wallet_id,
+SELECT service_point_id * 4 + 1, 'idle', service_point_id, NULL, idle.wallet_id,
        wallet.kind, site_id, idle.company_id, idle.currency_id,
        100.0 * known / hours, known, 100 * power * hours /
        NULLIF(measured, 0), NULL, NULL, power, power * 730, power * 8760,
@@ -66,10 +83,15 @@ SELECT service_point_id * 3 + 1, 'idle', service_point_id, NULL, idle.wallet_id,
   FROM idle LEFT JOIN energy_wallet wallet ON wallet.id = idle.wallet_id
  WHERE known >= 24
  UNION ALL
-SELECT id * 3 + 2, 'standing', service_point_id, line_id, NULL, NULL, site_id,
+SELECT id * 4 + 2, 'standing', service_point_id, line_id, NULL, NULL, site_id,
        company_id, currency_id, 100.0 * known / hours, known, NULL, NULL, NULL, power,
        power * 730, power * 8760, power * 730 * price
   FROM standing WHERE hours > 0
+ UNION ALL
+SELECT service_point_id * 4 + 3, 'phases', service_point_id, NULL, NULL, NULL, site_id,
+       company_id, currency_id, 100.0 * known / hours, known, percent, NULL, NULL,
+       lost / known, lost / known * 730, lost / known * 8760, amount / known * 730
+  FROM uneven WHERE percent > 0
 """
 
 
@@ -91,12 +113,15 @@ class EnergyLeakReport(models.Model):
             ("loss", "Unexplained Loss"),
             ("idle", "Night and Idle Load"),
             ("standing", "Standing Load"),
+            ("phases", "Uneven Phases"),
         ],
         readonly=True,
         help="Unexplained loss: delivered by the feeder, measured by no sub-meter, and "
         "not technical. Night and idle load: what a tenth of the hours at night (22 to "
         "6) and at weekends do not exceed. Standing load: what a baseline finds to be "
-        "consumed each day, whatever is produced.",
+        "consumed each day, whatever is produced. Uneven phases: what the copper of a "
+        "feeder loses more than with even ones, by its copper loss; a part of what is "
+        "unexplained.",
     )
     service_point_id = fields.Many2one("energy.service.point", readonly=True)
     line_id = fields.Many2one("energy.line", "Production Line", readonly=True)
@@ -119,7 +144,7 @@ class EnergyLeakReport(models.Model):
         readonly=True,
         aggregator=None,
         help="The whole loss, of what the feeder delivered; the idle load, of what was "
-        "consumed in these hours.",
+        "consumed in these hours; how far the farthest phase is off the mean.",
     )
     technical_percent = fields.Float(
         "Technical %", digits=(16, 1), readonly=True, aggregator=None
@@ -135,13 +160,15 @@ class EnergyLeakReport(models.Model):
     @property
     def _table_query(self):
         since = fields.Datetime.now() - timedelta(days=DAYS)
-        return SQL(LEAKS, since=since)
+        return SQL(LEAKS, since=since, days=DAYS)
 
     def action_open(self):
         """Show when it leaks: a feeder's heat map, else the hours."""
         self.ensure_one()
         if self.kind == "loss":
             return self.service_point_id.action_view_loss_picture()
+        if self.kind == "phases":
+            return self.service_point_id.action_view_phases()
         return self.action_open_hours()
 
     def action_open_hours(self):

@@ -24,6 +24,7 @@ from . import (
     test_load_limit,
     test_loss,
     test_pages,
+    test_phases,
     test_plain_pdf,
     test_policy,
     test_portal,

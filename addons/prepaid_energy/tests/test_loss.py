@@ -360,17 +360,3 @@ class TestIdleLoad(LossCase):
         self.assertAlmostEqual(standing.amount_month, 10 * 730 * 0.275, 2)
         action = standing.action_open_hours()
         self.assertEqual(action["domain"], [("service_point_id", "in", self.a.ids)])
-
-
-@tagged("post_install", "-at_install")
-class TestPhases(IntervalCase):
-    def test_phases_of_the_newest_telemetry(self):
-        values = {"p": 9, "i1": "30", "i2": 30.0, "i3": "15"}
-        self.ingest((0, "1"), telemetry=[["M-1", self.at(0), values]])
-        self.assertEqual(self.meter.phases, "30 A / 30.0 A / 15 A")
-        self.assertAlmostEqual(self.meter.imbalance, 40)
-
-    def test_a_meter_without_phases_has_none(self):
-        self.ingest((0, "1"), telemetry=[["M-1", self.at(0), {"p": 9, "i1": 4}]])
-        self.assertFalse(self.meter.phases)
-        self.assertFalse(self.meter.imbalance)

@@ -16,6 +16,7 @@ class Strict(BaseModel):
 class LoadConfig(Strict):
     """The load behind a meter. A feeder counts its ``children`` × (1 + ``loss``) and
     ``leak_kw`` of its own; another meter takes ``nominal_kw`` by its load curve.
+    ``phases`` says how the load is shared out over three phases.
 
     With ``count`` the table stands for so many meters; ``first`` is the first {n}.
     """
@@ -28,6 +29,7 @@ class LoadConfig(Strict):
     children: tuple[str, ...] = ()
     loss: float = Field(default=0, ge=0)
     leak_kw: float = Field(default=0, ge=0)
+    phases: tuple[float, float, float] = (1, 1, 1)
     shift_days: int | None = None
     load_csv: Path | None = None  # its own curve, else the plant's
     load_format: Literal["year", "rows"] = "year"

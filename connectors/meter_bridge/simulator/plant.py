@@ -98,8 +98,20 @@ class SimMeter:
         fixed = {"pf": 0.95 if self.power else 1.0, "f": 50.0, "export": 0.0}
         if name in fixed:
             return fixed[name]
-        kinds = {"v": VOLTAGE - current * 0.05, "i": current, "p": self.power / phases}
+        share = self._share(name) if phases == 3 else 1
+        current *= share
+        kinds = {
+            "v": VOLTAGE - current * 0.05,
+            "i": current,
+            "p": self.power / phases * share,
+        }
         return kinds.get(name[0], 0.0)
+
+    def _share(self, name: str) -> float:
+        """The load of the phase that ``name`` ends with, 1 where all are even."""
+        shares = self.config.phases
+        number = name[-1]
+        return 3 * shares[int(number) - 1] / sum(shares) if number in "123" else 1
 
     def words(self, function: int) -> dict[int, int]:
         """All registers that ``function`` (3 or 4) reads, by address."""
