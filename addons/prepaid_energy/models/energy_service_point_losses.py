@@ -191,8 +191,9 @@ class EnergyServicePoint(models.Model):
 
     @api.model
     def _cron_watch_losses(self):
-        """Raise and end alarms of unexplained losses."""
+        """Raise and end alarms of unexplained losses and uneven phases."""
         patiently(self.env, self._watch_losses)
+        patiently(self.env, self._watch_phases)
 
     def _watch_losses(self):
         """Compare the last 24 hours of each feeder with its limit.

@@ -7,7 +7,6 @@ from odoo.tools import SQL
 from .. import losses
 from ..exchange.numbers import exact
 from .energy_service_point_losses import ENOUGH, WATCHED
-from .patience import patiently
 from .protected import refuse, without_defaults
 
 DECIDED = {"phase_alarm"}
@@ -72,12 +71,6 @@ class EnergyServicePoint(models.Model):
             "domain": [("service_point_id", "=", self.id)],
             "context": {"search_default_day": "month"},
         }
-
-    @api.model
-    def _cron_watch_losses(self):
-        """Watch the phases as well."""
-        super()._cron_watch_losses()
-        patiently(self.env, self._watch_phases)
 
     def _watch_phases(self):
         """Compare the last 24 hours of each feeder's phases with its limit.
