@@ -18,20 +18,25 @@ REGISTER_DECIMALS = 3
 REGISTER_LIMIT = Decimal(10) ** 8
 # column: the names by which it is known, compared without case, spaces and signs
 COLUMNS = {
-    "point": "point, service point, supply point, delivery point, unit, shop, room",
-    "feeder": "feeder, parent, fed by, upstream, main",
-    "tenant": "tenant, customer, company, consumer, occupant",
-    "email": "e-mail, mail, email address, tenant e-mail",
+    "point": "point, service point, supply point, delivery point, unit, shop, room, "
+    "punto, punto de suministro, local, 供能点, 用电点, 店铺",
+    "feeder": "feeder, parent, fed by, upstream, main, alimentador, 馈线, 上级",
+    "tenant": "tenant, customer, company, consumer, occupant, inquilino, cliente, "
+    "租户, 客户",
+    "email": "e-mail, mail, email address, tenant e-mail, correo, correo electrónico, "
+    "邮箱, 电子邮件",
     "serial": "serial, serial number, serial no, meter, meter serial, meter number, "
-    "meter no",
-    "profile": "profile, meter type, model, type",
-    "line": "line, gateway line, bus, wires",
+    "meter no, n.º de serie, número de serie, contador, medidor, 表号, 表计, 电表, "
+    "序列号",
+    "profile": "profile, meter type, model, type, perfil, modelo, 配置, 型号",
+    "line": "line, gateway line, bus, wires, línea, 线路",
     "address": "address, gateway address, device, modbus address, station, unit id, "
-    "slave",
-    "ct": "ct, ct ratio, current transformer",
-    "relay": "relay, has relay, contactor, breaker",
-    "life_safety": "life safety, life safety load, safety",
-    "opening": "opening register, opening, opening reading, start register, register",
+    "slave, dirección, 地址",
+    "ct": "ct, ct ratio, current transformer, tc, relación del tc, 互感器, 变比",
+    "relay": "relay, has relay, contactor, breaker, relé, 继电器",
+    "life_safety": "life safety, life safety load, safety, seguridad vital, 生命安全",
+    "opening": "opening register, opening, opening reading, start register, register, "
+    "registro inicial, lectura inicial, 起始示数, 初始示数, 起始读数",
 }
 HEADINGS = {
     "point": "Point",
@@ -54,8 +59,8 @@ SAMPLE = (
     ("Fire pump", "Main incomer", "Smith Metalwork", "office@smith.example", "10003")
     + ("sdm630", "hall", "3", "", "no", "yes", "0"),
 )
-YES = {"yes", "y", "true", "1", "x"}
-NO = {"no", "n", "false", "0"}
+YES = {"yes", "y", "true", "1", "x", "sí", "si", "是"}
+NO = {"no", "n", "false", "0", "否"}
 
 
 class MeterListError(ValueError):
@@ -154,7 +159,7 @@ def unknown_columns(data):
 
 def _plain(title):
     text = unicodedata.normalize("NFKD", title).casefold()
-    return re.sub(r"[^a-z0-9]", "", re.sub(r"\(.*?\)", "", text))
+    return re.sub(r"[\W_]", "", re.sub(r"\(.*?\)", "", text))
 
 
 def _csv(data):
