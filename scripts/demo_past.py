@@ -9,160 +9,36 @@ live readings go on from there. Nothing is random: a seed decides.
 """
 # ruff: noqa: F821 (the shell has env and values)
 
-import math
-import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
 
+from odoo.addons.prepaid_energy.demo.park_load import (
+    DRIFT,
+    TENANTS,
+    ParkLoad,
+    day_of,
+    local,
+)
 from odoo.addons.prepaid_energy.ingest.batch import Batch
 
-HOUR = timedelta(hours=1)
 RUN_UP = 6  # days before last month: there is something to accrue at its end
-DRIFT = 18  # days since when line A needs more than it did
-LEAK = 10  # days since when the workshops' feeder leaks, as the simulated one does
 ORDERS = 14  # days of manufacturing orders
-PRICE = Decimal("0.26")  # of a kWh by the workshops' tariff, with its levy
-ZONE = ZoneInfo("America/Chicago")
-TENANTS = {  # wallet: meters, what is paid in each time
-    "t1": (("PE-T1",), 30),
-    "t2": (("PE-T2", "PE-T2B"), 150),
-    "t3": (("PE-T3",), 50),
-    "t4": (("PE-T4",), 100),
-    "t5": (("PE-T5", "PE-T5B"), 250),
-    "t6": (("PE-T6",), 60),
-    "t7": (("PE-T7",), 40),
-    "t8": (("PE-T8", "PE-T8B"), 90),
-}
-SHIFTS = {  # meter: kW at night, kW at work, first and last hour of work
-    "PE-T1": (0.3, 2.2, 7, 16),
-    "PE-T2": (0.8, 4.1, 6, 21),
-    "PE-T2B": (0.3, 1.5, 8, 17),
-    "PE-T3": (0.15, 1.6, 7, 15),
-    "PE-T4": (0.5, 3.1, 9, 18),
-    "PE-T5": (2.4, 3.6, 5, 19),
-    "PE-T5B": (1.2, 1.9, 5, 19),
-    "PE-T6": (0.4, 1.8, 2, 9),
-    "PE-T7": (0.1, 1.3, 5, 13),
-    "PE-T8": (0.2, 1.9, 8, 19),
-    "PE-T8B": (0.05, 0.6, 9, 17),
-    "PE-LB": (0.7, 4.2, 6, 21),
-    "PE-LB-AUX": (0.2, 0.7, 6, 21),
-    "PE-LC": (0.4, 2.9, 6, 13),
-    "PE-LC-AUX": (0.2, 0.6, 6, 13),
-    "PE-VENT": (2.9, 3.2, 6, 21),
-    "PE-PUMP": (1.1, 1.2, 0, 23),
-    "PE-LIGHT": (0.0, 0.0, 0, 23),
-}
-FEEDS = {
-    "PE-FEED-W": [s for meters, _paid in TENANTS.values() for s in meters],
-    "PE-FEED-H": ["PE-LA", "PE-LA-AUX", "PE-LB", "PE-LB-AUX", "PE-LC", "PE-LC-AUX"],
-}
-# How the feeders' load is shared out over the phases, as in the simulated plant.
-PHASES = {"PE-MAIN": (1, 1, 1), "PE-FEED-W": (1.5, 0.9, 0.6), "PE-FEED-H": (1, 1, 1)}
-VOLT = 230 * 0.95
-chance = random.Random(8)
 real_now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-today = real_now.replace(tzinfo=UTC).astimezone(ZONE).date()
 
 
 def ref(name):
     return env.ref(f"prepaid_energy.{name}")
 
 
-def local(day, hour, minute=0):
-    """A moment by the park's clock as naive UTC."""
-    moment = datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
 def month_begin(months_ago):
     return today.replace(day=1) - relativedelta(months=months_ago)
 
 
+today = day_of(real_now)
 first = month_begin(1) - timedelta(days=RUN_UP)
-days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
-temperature = {
-    day: round(
-        11 - 13 * math.cos((day.timetuple().tm_yday - 20) / 58.1) + chance.gauss(0, 3),
-        1,
-    )
-    for day in days
-}
-pieces = {day: chance.randint(20, 36) * (day.weekday() < 5) for day in days}
-
-
-def power(serial, at):
-    """kW of a meter in an hour, by the park's clock."""
-    day, working = at.date(), at.weekday() < 5
-    if serial == "PE-LA":
-        drift = 1.14 if (today - day).days < DRIFT else 1
-        made = pieces[day] * 1.7 / 8 if 6 <= at.hour < 14 else 0
-        return (0.9 + made) * drift
-    if serial == "PE-LA-AUX":
-        return 0.25 + 0.03 * max(0, 15 - temperature[day])
-    if serial == "PE-LIGHT":
-        return 0.9 if at.hour < 7 or at.hour > 17 else 0.05
-    night, work, begin, end = SHIFTS[serial]
-    open_now = working or (serial == "PE-T6" and at.weekday() == 5)
-    return work if open_now and begin <= at.hour <= end else night
-
-
-def consumption():
-    """Serial -> kWh of each hour as Decimals, and the hours' beginnings."""
-    hours, at = [], local(first, 0)
-    while at + HOUR <= real_now:
-        hours.append(at)
-        at += HOUR
-    used = {serial: [] for serial in values["registers"]}
-    for hour in hours:
-        at = hour.replace(tzinfo=UTC).astimezone(ZONE)
-        row = {}
-        for serial in used:
-            if serial != "PE-MAIN" and serial not in FEEDS:
-                row[serial] = power(serial, at) * chance.uniform(0.93, 1.07)
-        leak = 1.5 if (today - at.date()).days < LEAK else 0
-        for feeder, below in FEEDS.items():
-            row[feeder] = 1.02 * sum(row[serial] for serial in below)
-        row["PE-FEED-W"] += leak
-        own = ("PE-FEED-W", "PE-FEED-H", "PE-VENT", "PE-PUMP", "PE-LIGHT")
-        row["PE-MAIN"] = 1.015 * sum(row[serial] for serial in own)
-        for serial, energy in row.items():
-            used[serial].append(Decimal(f"{energy:.3f}"))
-    return hours, used
-
-
-def readings():
-    """Local day -> rows [serial, time, register], the last ones of today."""
-    found = {day: [] for day in days}
-    for serial, energies in used.items():
-        register = Decimal(values["registers"][serial]) - sum(energies)
-        assert register > 0, f"{serial}: the plant begins with too little"
-        found[first].append([serial, f"{hours[0]}Z", str(register)])
-        for hour, energy in zip(hours, energies, strict=True):
-            register += energy
-            day = hour.replace(tzinfo=UTC).astimezone(ZONE).date()
-            found[day].append([serial, f"{hour + HOUR}Z", str(register)])
-    return found
-
-
-def currents():
-    """Local day -> telemetry of the feeders, once an hour."""
-    found = {day: [] for day in days}
-    for serial, shares in PHASES.items():
-        for hour, energy in zip(hours, used[serial], strict=True):
-            even = 1000 * float(energy) / 3 / VOLT
-            values = {
-                f"i{number}": round(even * share * chance.uniform(0.94, 1.06), 2)
-                for number, share in enumerate(shares, 1)
-            }
-            day = hour.replace(tzinfo=UTC).astimezone(ZONE).date()
-            at = f"{hour + HOUR / 2}Z"
-            found[day].append([serial, at, {"p": float(energy), **values}])
-    return found
 
 
 def ingest(name, rows, telemetry=()):
@@ -178,19 +54,6 @@ def go(moment):
     env.flush_all()
     clock.move_to(moment)
     env.cr._now = moment
-
-
-def needed(tenant, since):
-    """What the tenant's hours from a day on will cost."""
-    meters, _paid = TENANTS[tenant]
-    begin = local(since, 0)
-    energy = sum(
-        amount
-        for serial in meters
-        for hour, amount in zip(hours, used[serial], strict=True)
-        if hour >= begin
-    )
-    return energy * PRICE
 
 
 def pay(wallet, amount, day):
@@ -217,13 +80,12 @@ def top_up(day):
     for tenant, (_meters, paid) in TENANTS.items():
         wallet = ref(f"wallet_{tenant}")
         left = wallet._exact_balance() - opening[tenant]
-        ahead = needed(tenant, day)
         if tenant == "t1" and day == days[-7]:
-            rest = (ahead - left).quantize(Decimal("0.01"))
+            rest = (load.cost(tenant, day) - left).quantize(Decimal("0.01"))
             pay(wallet, max(rest, Decimal(5)), day)
         elif tenant == "t1" and day > days[-7]:
             continue
-        elif left < needed(tenant, day) - needed(tenant, day + timedelta(days=2)):
+        elif left < load.cost(tenant, day, day + timedelta(days=2)):
             pay(wallet, paid, day)
 
 
@@ -234,7 +96,7 @@ def make(day):
         {
             "product_id": env.ref("prepaid_energy_mrp.product_shaft").id,
             "bom_id": bom.id,
-            "product_qty": pieces[day],
+            "product_qty": load.pieces[day],
         }
     )
     order.action_confirm()
@@ -258,15 +120,15 @@ def make(day):
 def live_through(day):
     go(min(local(day, 5, 30), real_now))
     top_up(day)
-    working = pieces[day] and day < today
+    working = load.pieces[day] and day < today
     if working and (today - day).days <= ORDERS:
         make(day)
     else:  # before there were orders, the output was typed
         env["energy.line.output"].create(
-            {"line_id": ref("line_a").id, "day": day, "quantity": pieces[day]}
+            {"line_id": ref("line_a").id, "day": day, "quantity": load.pieces[day]}
         )
     env["energy.degree.day"].create(
-        {"site_id": site.id, "day": day, "mean": temperature[day]}
+        {"site_id": site.id, "day": day, "mean": load.temperature[day]}
     )
     go(min(local(day + timedelta(days=1), 0, 1), real_now))
     answer = ingest(f"past-{day}", rows[day], telemetry[day])
@@ -348,11 +210,12 @@ def first_pages():
         ref(f"user_{login}").action_id = ref(action).id
 
 
+load = ParkLoad(first, real_now)
+days = load.days
 site = ref("site_riverside")
 opening = {tenant: ref(f"wallet_{tenant}")._exact_balance() for tenant in TENANTS}
-hours, used = consumption()
-rows = readings()
-telemetry = currents()
+rows = load.readings(values["registers"])
+telemetry = load.currents()
 installations = env["energy.meter.installation"].search(
     [("meter_id.gateway_id", "=", ref("gateway_riverside").id)]
 )
@@ -372,4 +235,4 @@ env["energy.forecast"]._cron_learn()
 env["energy.service.point"]._cron_watch_losses()
 env["energy.notice"]._cron_notices()
 first_pages()
-result = len(hours) * len(used)
+result = len(load.hours) * len(load.used)

@@ -123,6 +123,12 @@ def demo_template():
                 "UPDATE ir_module_module SET demo = true WHERE state = 'installed'",
                 DEMO_DB,
             )
+            # the demo makes two months by itself, the tests begin from nothing
+            postgres.psql(
+                "INSERT INTO ir_config_parameter (key, value) "
+                "VALUES ('prepaid_energy.demo_without_past', 'yes')",
+                DEMO_DB,
+            )
             _install(DEMO_DB, "--with-demo")
 
     _build(DEMO_DB, addons_digest(), make)

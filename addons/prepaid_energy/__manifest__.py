@@ -106,6 +106,7 @@
         "demo/energy_demo_park.xml",
         "demo/energy_demo_lines.xml",
         "demo/energy_demo_requests.xml",
+        "demo/energy_demo_past.xml",
     ],
     "assets": {
         "web.assets_backend": [

@@ -85,6 +85,7 @@ from . import (
     energy_service_point_price,
     energy_site,
     energy_site_board,
+    energy_site_demo,
     energy_site_flow,
     energy_supply_bill,
     energy_supply_bill_match,

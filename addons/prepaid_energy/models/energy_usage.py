@@ -239,7 +239,7 @@ class EnergyUsage(models.Model):
                  WHERE new.amount::numeric <> 0
                  ORDER BY new.day, new.point
                 """,
-                fields.Datetime.now(),
+                self.env["energy.wallet.entry"]._now(),
                 self.env._("Consumption"),
                 self.env._("Late readings"),
                 *(list(column) for column in zip(*rows, strict=True)),

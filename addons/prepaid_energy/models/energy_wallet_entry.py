@@ -108,6 +108,11 @@ class EnergyWalletEntry(models.Model):
         raise UserError(self.env._("A ledger row is never deleted: post a correction."))
 
     @api.model
+    def _now(self):
+        """When what is booked is booked."""
+        return fields.Datetime.now()
+
+    @api.model
     def _post(self, wallet, kind, amount, *, source_key, name, **extra):
         """Book one row, once, and apply the wallet's policy.
 
@@ -129,7 +134,7 @@ class EnergyWalletEntry(models.Model):
             "currency_id": wallet.currency_id.id,
             "kind": kind,
             "amount": amount,
-            "at": fields.Datetime.now(),
+            "at": self._now(),
             "name": name,
             "source_key": source_key,
             "user_id": self.env.uid,
