@@ -1,4 +1,4 @@
-"""What the demo is made of: its past, by the installation's and by ``make demo``'s way."""
+"""The past of the demo park, as an installation and as ``make demo`` makes it."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_the_ledger_is_dated_by_the_days(past):
 def test_there_is_something_to_look_at(past):
     learnt = "SELECT count(DISTINCT wallet_id) FROM energy_forecast WHERE looks > 0"
     assert int(past(learnt)) >= int(past(TENANTS)) >= 8
-    held = "SELECT count(*) FROM energy_reading_review WHERE state = 'todo'"
+    held = "SELECT count(*) FROM energy_reading_review WHERE state = 'pending'"
     assert int(past(held)) == 2
     leak = "SELECT count(*) FROM energy_service_point WHERE loss_alarm"
     assert int(past(leak)) == 1

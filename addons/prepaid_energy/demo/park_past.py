@@ -15,7 +15,7 @@ from .park_load import TENANTS, ParkLoad, day_of, local
 
 DAYS = 14  # whole ones before today: the least that a usual week is learnt from
 AHEAD = timedelta(days=3)  # a tenant pays when less than this is left
-LEFT = {"t1": Decimal(2)}  # what the demo data's own top-up is meant to be the rest of
+POOR = "t1"  # has no more than its own top-up of the demo data
 REGISTER = Decimal(30000)  # that meters show at the end, about
 
 
@@ -75,10 +75,10 @@ class ParkPast:
     def _top_up(self, tenant, day):
         """Pay at the counter when little is left.
 
-        The demo data's own top-up is today's. That of tenant1 is two dollars, and they are all that is left.
+        The demo data's own top-up is today's, and all that is left to one of them.
         """
         left = self._wallet(tenant)._exact_balance() - self.opening[tenant]
-        if tenant in LEFT:
+        if tenant == POOR:
             if day == self.load.days[0]:
                 self._pay(tenant, self.load.cost(tenant, day), day)
         elif left < self.load.cost(tenant, day, day + AHEAD):
