@@ -15,7 +15,7 @@ from layout import ADDONS
 FOLDER = ADDONS / "prepaid_energy_dashboard" / "data" / "files"
 VERSION = "18.5.10"
 ROW = 23  # pixels, o-spreadsheet's default
-COLUMNS = (160, 110, 110, 110, 20, 160, 110, 110, 110)  # two tables of four, and a gap
+COLUMNS = (170, 140, 95, 95, 20, 170, 140, 95, 95)  # two tables of four, and a gap
 WIDTH, GAP = sum(COLUMNS), 10
 CARD, CHART = 100, 300  # heights
 CARDS_IN_ROW = 5
@@ -159,6 +159,10 @@ class Document:
                 "showValues": chart.get("values", False),
                 "fieldMatching": self.matching(chart),
             }
+            if unit := chart.get("unit"):
+                # of what is counted; the axis of a horizontal chart lies below
+                axis = "x" if chart.get("horizontal") else "y"
+                definition["axesDesign"] = {axis: {"title": {"text": unit}}}
             box = (index * (width + GAP), self.top, width, CHART)
             self.figure(definition, box, chart.get("menu"))
         self.top += CHART + GAP
@@ -236,6 +240,8 @@ class Document:
             )
             for line in range(1, lines + 1):
                 value = f'ODOO.LIST({key},{line},"{field}")'
+                if field in table.get("flags", ()):
+                    value = f'IF({value},_t("Yes"),"")'
                 if field in table.get("zero_is_none", ()):
                     value = f'IF({value}=0,"",{value})'
                 self.cells[f"{column}{head + line}"] = f"={value}"

@@ -33,9 +33,12 @@ QUOTA = {
     "site": "line_id.site_id",
     "menu": "energy_quota_menu",
 }
-# A standing load contains the idle loads of its points, which would count twice; what
-# tenants leave on is their own money. The list begins with the latter filter as well.
-LEAKING = [["kind", "!=", "standing"], ["wallet_kind", "!=", "tenant"]]
+# A standing load contains the idle loads of its points, and an unexplained loss what
+# uneven phases lose: both would count twice. What tenants leave on is their own money.
+# The list begins with the latter filter as well.
+LEAKING = [["kind", "in", ["loss", "idle"]], ["wallet_kind", "!=", "tenant"]]
+MONEY = "Money"
+KWH = "kWh"
 LEAK = {
     "model": "energy.leak.report",
     "site": "site_id",
@@ -95,6 +98,7 @@ MANAGER = {
                 "type": "bar",
                 "group": ["month:month", "line_id"],
                 "measure": "money",
+                "unit": MONEY,
             },
             {
                 **USAGE,
@@ -102,6 +106,7 @@ MANAGER = {
                 "type": "bar",
                 "group": ["day:week", "band"],
                 "measure": "quantity",
+                "unit": KWH,
                 "domain": POWER,
             },
         ],
@@ -111,8 +116,9 @@ MANAGER = {
                 "title": "Where the Money Leaks (30 Days, per Month)",
                 "type": "bar",
                 "horizontal": True,
-                "group": ["service_point_id"],
+                "group": ["place"],
                 "measure": "amount_month",
+                "unit": MONEY,
                 "domain": [*LEAKING, ["amount_month", ">", 0]],
                 "order": "DESC",
             },
@@ -122,6 +128,7 @@ MANAGER = {
                 "type": "line",
                 "group": ["day:week", "service_point_id"],
                 "measure": "unexplained",
+                "unit": KWH,
             },
         ],
         [
@@ -131,6 +138,9 @@ MANAGER = {
                 "type": "line",
                 "group": ["month:month", "line_id"],
                 "measure": "cost_per_unit",
+                # a line that says nothing of its output has no cost of a unit, not 0
+                "domain": [["line_id.output_ids", "!=", False]],
+                "unit": MONEY,
             },
             {
                 **HOURS,
@@ -138,6 +148,7 @@ MANAGER = {
                 "type": "bar",
                 "group": ["hour"],
                 "measure": "energy",
+                "unit": KWH,
                 "domain": [["commodity", "=", "electricity"], PAID],
             },
         ],
@@ -156,13 +167,14 @@ MANAGER = {
             },
             {
                 **USAGE,
-                "title": "Dearest Wallets",
+                "title": "Dearest Wallets, Electricity",
                 "rows": ["wallet_id"],
-                "domain": [PAID],
+                # kWh and cubic metres do not add up
+                "domain": [PAID, ["commodity", "=", "electricity"]],
                 "measures": {
                     "amount_total": "Cost",
-                    "quantity": "Used",
-                    "price_all_in": "Price",
+                    "quantity": "kWh",
+                    "price_all_in": "Per kWh",
                 },
             },
         ],
@@ -246,6 +258,7 @@ ACCOUNTANT = {
                 "type": "bar",
                 "group": ["date:month", "payment_method_line_id"],
                 "measure": "amount",
+                "unit": MONEY,
             },
             {
                 "model": "energy.wallet.entry",
@@ -253,6 +266,7 @@ ACCOUNTANT = {
                 "type": "bar",
                 "group": ["at:month", "kind"],
                 "measure": "amount",
+                "unit": MONEY,
                 "domain": [["wallet_id.kind", "in", ["tenant", "debt"]]],
                 "period": "at",
                 "period_type": "datetime",
@@ -267,6 +281,7 @@ ACCOUNTANT = {
                 "type": "bar",
                 "group": ["day:month"],
                 "measure": "unbilled",
+                "unit": MONEY,
             },
             {
                 **ADVANCE,
@@ -274,6 +289,7 @@ ACCOUNTANT = {
                 "type": "bar",
                 "group": ["date:month"],
                 "measure": "amount_open",
+                "unit": MONEY,
                 "domain": [["amount_open", "!=", 0]],
             },
         ],
@@ -284,6 +300,7 @@ ACCOUNTANT = {
                 "type": "bar",
                 "group": ["date_to:month"],
                 "measure": "amount_billed",
+                "unit": MONEY,
                 "period": "date_to",
                 "tenant": "wallet_id.partner_id",
                 "menu": "energy_bill_menu",
@@ -294,6 +311,7 @@ ACCOUNTANT = {
                 "type": "bar",
                 "group": ["date:month"],
                 "measure": "revenue",
+                "unit": MONEY,
                 "domain": [["state", "=", "posted"]],
                 "period": "date",
                 "menu": "energy_accrual_menu",
@@ -362,7 +380,13 @@ REVIEW = {
     "domain": [["state", "=", "pending"]],
     "menu": "energy_reading_review_menu",
 }
-ALARMS = ["|", ["tripped", "=", True], ["loss_alarm", "=", True]]
+ALARMS = [
+    "|",
+    "|",
+    ["tripped", "=", True],
+    ["loss_alarm", "=", True],
+    ["phase_alarm", "=", True],
+]
 
 OPERATOR = {
     "filters": {
@@ -464,6 +488,7 @@ OPERATOR = {
                     "online": "Online",
                     "meter_count": "Meters",
                 },
+                "flags": ["online"],
                 "menu": "energy_gateway_menu",
             },
             {
@@ -488,10 +513,11 @@ OPERATOR = {
                 "order": [("name", True)],
                 "columns": {
                     "name": "Service Point",
+                    "loss_alarm": "Unexplained Loss",
                     "tripped": "Tripped",
-                    "loss_alarm": "Loses",
-                    "power_kw": "Power (kW)",
+                    "phase_alarm": "Phases",
                 },
+                "flags": ["tripped", "loss_alarm", "phase_alarm"],
             },
             {
                 **COMMAND,

@@ -61,6 +61,7 @@ class EnergyLine(models.Model):
     point_ids = fields.One2many("energy.line.point", "line_id", copy=False)
     plan_ids = fields.One2many("energy.line.plan", "line_id", copy=True)
     quota_ids = fields.One2many("energy.quota", "line_id")
+    output_ids = fields.One2many("energy.line.output", "line_id")
     quota_id = fields.Many2one(
         "energy.quota", "Quota of This Month", compute="_compute_quota_id"
     )

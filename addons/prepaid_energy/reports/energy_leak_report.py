@@ -105,7 +105,7 @@ class EnergyLeakReport(models.Model):
     _name = "energy.leak.report"
     _description = "Where the Money Leaks"
     _auto = False
-    _rec_name = "service_point_id"
+    _rec_name = "place"
     _order = "amount_month desc, id"
 
     kind = fields.Selection(
@@ -125,6 +125,7 @@ class EnergyLeakReport(models.Model):
     )
     service_point_id = fields.Many2one("energy.service.point", readonly=True)
     line_id = fields.Many2one("energy.line", "Production Line", readonly=True)
+    place = fields.Char("Where", readonly=True, help="Service point, or line.")
     wallet_id = fields.Many2one("energy.wallet", "Paid By", readonly=True)
     wallet_kind = fields.Selection(WALLET_KINDS, readonly=True)
     site_id = fields.Many2one("energy.site", readonly=True)
@@ -160,7 +161,15 @@ class EnergyLeakReport(models.Model):
     @property
     def _table_query(self):
         since = fields.Datetime.now() - timedelta(days=DAYS)
-        return SQL(LEAKS, since=since, days=DAYS)
+        return SQL(
+            """
+            SELECT leak.*, COALESCE(point.name, line.name) AS place
+              FROM (%s) leak
+              LEFT JOIN energy_service_point point ON point.id = leak.service_point_id
+              LEFT JOIN energy_line line ON line.id = leak.line_id
+            """,
+            SQL(LEAKS, since=since, days=DAYS),
+        )
 
     def action_open(self):
         """Show when it leaks: a feeder's heat map, else the hours."""

@@ -64,6 +64,16 @@ class EnergyQuotaReport(models.Model):
     unit = fields.Selection(
         [("energy", "kWh"), ("money", "Money")], "Quota In", readonly=True
     )
+    figures = fields.Selection(
+        [
+            ("energy", "Quota (kWh)"),
+            ("money", "Quota (Money)"),
+            ("usage", "Consumption"),
+            ("output", "Output"),
+        ],
+        readonly=True,
+        help="What the figures of a row are of, each with its unit.",
+    )
     state = fields.Selection(
         [
             ("normal", "Normal"),
@@ -123,6 +133,7 @@ class EnergyQuotaReport(models.Model):
                                               part.uom_id), 0) & 4503599627370495 AS id,
                    part.line_id, line.department_id, line.site_id, line.company_id,
                    line.currency_id, part.month, part.band, part.unit, part.state,
+                   COALESCE(part.unit, part.kind) AS figures,
                    part.planned, part.carried, part.granted, part.total, part.used,
                    part.forecast, part.overrun, part.energy, part.money, part.output,
                    part.product_id, part.uom_id, part.made_energy, part.made_money,

@@ -4,7 +4,9 @@ from lxml import etree
 
 from odoo.exceptions import AccessError
 from odoo.fields import Command
+from odoo.modules.migration import load_script
 from odoo.tests import new_test_user
+from odoo.tools.misc import file_path
 
 from ..reports.energy_quota_report import OF_QUOTA
 from .line_case import LineCase
@@ -133,7 +135,7 @@ class TestQuotaReport(LineCase):
             for kind in ("row", "measure")
         }
         self.assertTrue(shown["measure"].intersection(OF_QUOTA))
-        self.assertIn("unit", shown["row"])
+        self.assertIn("figures", shown["row"])
         filters = self.env["ir.filters"].search(
             [("model_id", "=", "energy.quota.report")]
         )
@@ -144,6 +146,39 @@ class TestQuotaReport(LineCase):
             ):
                 for groups in ("pivot_row_groupby", "graph_groupbys", "group_by"):
                     self.assertIn("unit", values[groups], favourite.name)
+
+    def test_each_row_says_what_its_figures_are_of(self):
+        self.plan(self.line_a, 500)
+        self.plan(self.line_b, 70, unit="money")
+        self.use(self.a1, 100, "2026-06-16")
+        self.output(10, "unit")
+        rows = self.report([], ["figures"], ["total", "energy", "output"])
+        self.assertEqual(
+            rows,
+            [
+                ("energy", 500, None, None),
+                ("money", 70, None, None),
+                ("output", None, None, 10),
+                ("usage", None, 100, None),
+            ],
+        )
+
+    def test_an_update_brings_the_favourites_units(self):
+        """Those that are as they were delivered, whatever else the user set."""
+        favourite = self.env.ref("prepaid_energy.filter_quota_overran")
+        other = self.env.ref("prepaid_energy.filter_quota_band")
+        new, untouched = favourite.context, other.context
+        favourite.context = new.replace(
+            "['line_id', 'unit'], 'graph_m", "['line_id'], 'graph_m"
+        )
+        self.assertNotEqual(favourite.context, new)
+        self.env.flush_all()
+        path = file_path("prepaid_energy/migrations/19.0.5.0.0/post-favourites.py")
+        migrate = load_script(path, "post_favourites").migrate
+        for _again in range(2):
+            migrate(self.env.cr, "19.0.4.0.0")
+        self.env.invalidate_all()
+        self.assertEqual((favourite.context, other.context), (new, untouched))
 
     def test_other_companies_and_strangers_see_nothing(self):
         self.plan(self.line_a, 500)
