@@ -1,6 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_date
 
 KINDS = [
     ("topup", "Top-up"),
@@ -106,6 +106,23 @@ class EnergyWalletEntry(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):
         raise UserError(self.env._("A ledger row is never deleted: post a correction."))
+
+    def _words(self):
+        """What the tenant reads, in the language of who looks.
+
+        The description was written in the language of who, or what, booked the row.
+        What a person wrote is left as it is.
+        """
+        self.ensure_one()
+        if self.kind == "consumption" and self.service_point_id:
+            # sudo: of a point that pays from another wallet by now, the name only
+            point = self.sudo().service_point_id.name
+            day = format_date(self.env, self.day)
+            return self.env._("Consumption: %(point)s, %(day)s", point=point, day=day)
+        if self.kind == "topup" and self.payment_id:
+            # sudo: as the description, which has the number in it
+            return self.env._("Top-up %s", self.sudo().payment_id.name)
+        return self.name
 
     @api.model
     def _now(self):

@@ -53,6 +53,19 @@ class TestSettlement(EnergyCase):
         self.assertAlmostEqual(second.amount, -0.275)
         self.assertEqual(self.exact_balance(), Decimal(100) - Decimal("2.475"))
 
+    def test_the_tenant_reads_rows_in_their_language(self):
+        self.env["res.lang"]._activate_lang("es_ES")
+        self.env["ir.module.module"]._load_module_terms(["prepaid_energy"], ["es_ES"])
+        self.ingest((0, "0"), (36000, "8"))
+        self.settle()
+        (row,) = self.consumption()
+        day = f"{row.day:%d/%m/%Y}"
+        self.assertIn("Consumption", row.name)
+        words = row.with_context(lang="es_ES")._words()
+        self.assertEqual(words, f"Consumo: {self.point.name}, {day}")
+        topup = self.wallet.entry_ids - row
+        self.assertEqual(topup.with_context(lang="es_ES")._words(), "Top-up")
+
     def test_the_day_ends_by_the_tariffs_clock(self):
         self.tariff.tz = "Pacific/Auckland"
         self.begin = datetime(2026, 6, 10, 11, 0, tzinfo=UTC)  # 23:00 in Auckland
