@@ -101,7 +101,7 @@ class ParkPast:
         payment.action_post()
 
     def _afterwards(self, gateway):
-        """Hours, forecasts and the leak's alarm; and two readings for a person."""
+        """Hours, forecasts, the feeders' alarms; and two readings for a person."""
         yesterday = self.load.today - timedelta(days=1)
         at = f"{local(yesterday, 11, 30)}Z"
         odd = [["PE-T4", at, "112.5"], ["PE-T9", at, "8841.0"]]
@@ -109,6 +109,7 @@ class ParkPast:
         self.env["energy.interval"]._roll_up()
         self.env["energy.forecast"]._learn_batch(datetime.now(UTC).replace(tzinfo=None))
         self.env["energy.service.point"]._watch_losses()
+        self.env["energy.service.point"]._watch_phases()
 
     def _wallet(self, tenant):
         return self._ref(f"wallet_{tenant}")
