@@ -82,7 +82,9 @@ class EnergyCommand(models.Model):
             if self.value == "0":
                 return self.env._("Lift the load limit")
             return self.env._("Limit to %s kW", self.value)
-        return self.env._("Open") if self.value == "open" else self.env._("Close")
+        if self.value == "open":
+            return self.env._("Open the relay")
+        return self.env._("Close the relay")
 
     def _answer(self):
         """What came of it, in a few words."""

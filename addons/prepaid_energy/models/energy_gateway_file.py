@@ -10,7 +10,7 @@ class EnergyGateway(models.Model):
 
     _inherit = "energy.gateway"
 
-    line_ids = fields.One2many("energy.gateway.line", "gateway_id", "Lines")
+    line_ids = fields.One2many("energy.gateway.line", "gateway_id", "Meter Lines")
 
     def _add_lines(self):
         """Add the lines that the gateway's meters name and it does not have yet.

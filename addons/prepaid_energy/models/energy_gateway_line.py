@@ -29,7 +29,7 @@ class EnergyGatewayLine(models.Model):
         related="gateway_id.company_id", store=True, precompute=True
     )
     name = fields.Char(
-        "Line", required=True, help="Meters name it as the line they hang on."
+        "Line Name", required=True, help="Meters name it as the line they hang on."
     )
     transport = fields.Selection(
         [

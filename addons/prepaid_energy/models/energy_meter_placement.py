@@ -25,7 +25,9 @@ class EnergyMeter(models.Model):
     _inherit = "energy.meter"
 
     line = fields.Char(
-        tracking=True, help="The bridge's name for the wires, as in its bridge.toml."
+        "Line Name",
+        tracking=True,
+        help="The bridge's name for the wires, as in its bridge.toml.",
     )
     address = fields.Char(
         tracking=True, help="On the line: the Modbus device number, the M-Bus address."

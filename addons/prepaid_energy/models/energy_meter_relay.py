@@ -17,7 +17,7 @@ class EnergyMeter(models.Model):
 
     has_relay = fields.Boolean(tracking=True)
     relay_state = fields.Selection(
-        [("closed", "Closed"), ("open", "Open"), ("unknown", "Unknown")],
+        [("closed", "Closed (on)"), ("open", "Open (off)"), ("unknown", "Unknown")],
         string="Relay",
         readonly=True,
         copy=False,

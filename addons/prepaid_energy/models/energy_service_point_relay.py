@@ -94,7 +94,7 @@ class EnergyServicePoint(models.Model):
     )
     switched_at = fields.Datetime(readonly=True, copy=False)
     desired_state = fields.Selection(
-        [("closed", "Closed"), ("open", "Open"), ("hold", "Hands Off")],
+        [("closed", "Closed (on)"), ("open", "Open (off)"), ("hold", "Hands Off")],
         readonly=True,
         copy=False,
         default="closed",

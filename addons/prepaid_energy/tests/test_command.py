@@ -26,7 +26,7 @@ class TestCommand(RelayCase):
         command = self.command()
         self.assertFalse(command.user_id)
         self.assertIn("Balance", command.reason)
-        self.assertEqual(command.summary, "Open")
+        self.assertEqual(command.summary, "Open the relay")
 
     def test_each_cause_is_named(self):
         point = self.point.with_user(self.operator)

@@ -26,7 +26,7 @@ class EnergyVoucherIssue(models.TransientModel):
         readonly=False,
         precompute=True,
     )
-    count = fields.Integer("Number", required=True, default=50)
+    count = fields.Integer("How Many", required=True, default=50)
     amount = fields.Monetary(required=True)
     total = fields.Monetary(compute="_compute_total")
     expires_on = fields.Date("Valid Until", help="Empty: for ever.")
