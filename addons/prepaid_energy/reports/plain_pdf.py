@@ -16,7 +16,7 @@ thousands of rows again for each page that it breaks off.
 import base64
 import binascii
 import io
-from html import escape
+import re
 
 import lxml.html
 from reportlab.lib import colors
@@ -25,8 +25,6 @@ from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFError, TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
@@ -39,8 +37,9 @@ from reportlab.platypus import (
     Table,
 )
 
-from odoo.tools import file_path
 from odoo.tools.pdf import merge_pdf
+
+from . import plain_pdf_fonts as fonts
 
 MARGIN = 15 * mm
 SIZE = 9
@@ -90,24 +89,6 @@ def _parts(html, name):
 def _tree(html):
     parser = lxml.html.HTMLParser(encoding="utf-8")
     return lxml.html.fromstring(str(html).encode(), parser=parser)
-
-
-def _font():
-    """The name of a font family with Latin, Greek and Cyrillic letters."""
-    name = "EnergyRoboto"
-    if name not in pdfmetrics.getRegisteredFontNames():
-        faces = {"": "Regular", "-Bold": "Bold", "-Italic": "Italic"}
-        try:
-            for suffix, face in faces.items():
-                path = file_path(f"web/static/fonts/google/Roboto/Roboto-{face}.ttf")
-                pdfmetrics.registerFont(TTFont(name + suffix, path))
-        except (FileNotFoundError, TTFError):
-            return "Helvetica"  # PDF's own: western letters only
-        bold, italic = f"{name}-Bold", f"{name}-Italic"
-        pdfmetrics.registerFontFamily(
-            name, normal=name, bold=bold, italic=italic, boldItalic=bold
-        )
-    return name
 
 
 class _Document:
@@ -194,7 +175,7 @@ class Setter:
 
     def __init__(self, texts=None):
         self.texts = texts or {}
-        self.font = _font()
+        self.font = fonts.western()
 
     def flowables(self, node, width, look=None):
         """What an element and all in it become, in order.
@@ -253,7 +234,7 @@ class Setter:
             text = "".join(words).strip()
             words.clear()
             if _visible(text):
-                found.append(Paragraph(text, self._style(look)))
+                found.append(self._paragraph(text, look))
 
         for child in node:
             if isinstance(child.tag, str) and not self._is_inline(child):
@@ -261,7 +242,7 @@ class Setter:
                 found += self.flowables(child, width, look)
             else:
                 words.append(self._inline(child, look))
-            words.append(escape(child.tail or "", quote=False))
+            words.append(fonts.marked(child.tail))
         flush()
         if found and node.tag in HEADINGS:
             found = [Spacer(1, 6), *found, Spacer(1, 3)]
@@ -280,7 +261,7 @@ class Setter:
         """The text of an element, or what stands for it."""
         for name in _classes(node) & self.texts.keys():
             text = str(self.texts[name])
-        return escape(text or "", quote=False)
+        return fonts.marked(text)
 
     def _inline(self, node, around):
         """An inline element as the words of a paragraph."""
@@ -292,13 +273,20 @@ class Setter:
         words = [self._escape(node, node.text)]
         for child in node:
             words.append(self._inline(child, look))
-            words.append(escape(child.tail or "", quote=False))
+            words.append(fonts.marked(child.tail))
         text = "".join(words)
         if node.tag in ("b", "strong") or (look.get("bold") and not around.get("bold")):
             text = f"<b>{text}</b>"
         elif node.tag in ("i", "em"):
             text = f"<i>{text}</i>"
         return text
+
+    def _paragraph(self, text, look):
+        style = self._style(look)
+        if fonts.is_eastern(text):
+            style.wordWrap = "CJK"  # it keeps white space as it is
+            text = re.sub(r"[ \t\r\n]+", " ", text)
+        return Paragraph(text, style)
 
     def _style(self, look):
         size = look.get("size", SIZE)
@@ -416,14 +404,10 @@ class Setter:
     def _measure(self, cell):
         """The width of a cell's longest line and of its longest word."""
         text = " ".join(cell.text_content().replace("\xa0", "_").split())
-        width = pdfmetrics.stringWidth(text, f"{self.font}-Bold", SIZE)
-        nowrap = "text-nowrap" in _classes(cell)
-        word = max(text.split() or [""], key=len)
-        least = (
-            width
-            if nowrap
-            else pdfmetrics.stringWidth(word[:40], f"{self.font}-Bold", SIZE)
-        )
+        bold = f"{self.font}-Bold"
+        width = least = fonts.width(text, bold, SIZE)
+        if "text-nowrap" not in _classes(cell):
+            least = fonts.width(fonts.longest_word(text)[:40], bold, SIZE)
         return width + 2 * PADDING + 1, least + 2 * PADDING + 1
 
 

@@ -1,12 +1,19 @@
 import base64
 import io
+import math
 
+import lxml.html
 from PIL import Image
 from pypdf import PdfReader
 
 from odoo.tests import TransactionCase, tagged
 
-from odoo.addons.prepaid_energy.reports.plain_pdf import plain_pdf
+from odoo.addons.prepaid_energy.reports.plain_pdf import (
+    PADDING,
+    SIZE,
+    Setter,
+    plain_pdf,
+)
 
 from .common import credit, set_up_park
 
@@ -37,6 +44,30 @@ class TestPlainPdf(TransactionCase):
             "<address><div><span>Road 1</span><br/>Town</div></address>"
         )[0]
         self.assertEqual(page, "Łódź & Söhne One bold <b> word Road 1 Town")
+
+    def test_chinese_japanese_and_korean_letters(self):
+        body = (
+            "<h3>对账单 2026 年</h3><p>余额 <b>¥ 5.00 含税</b>，Łódź</p>"
+            "<p>明細はこちら</p><p>잔액</p>"
+        )
+        pdf = plain_pdf([f"<html><body>{body}</body></html>"])
+        self.assertEqual(
+            texts(pdf)[0], "对账单 2026 年 余额 ¥ 5.00 含税，Łódź 明細はこちら 잔액"
+        )
+        named = PdfReader(io.BytesIO(pdf)).pages[0]["/Resources"]["/Font"]
+        named = {str(font.get_object()["/BaseFont"]) for font in named.values()}
+        for font in ("STSong-Light", "HeiseiMin-W3", "HYSMyeongJo-Medium"):
+            self.assertTrue([one for one in named if font in one], (font, named))
+
+    def test_chinese_fills_the_lines_of_a_column(self):
+        words = "供能点断电后余额达到恢复线即自动恢复供电，" * 9
+        html = f"<table><tr><td>日期</td><td>{words}</td></tr></table>"
+        stack = Setter().flowables(lxml.html.fromstring(html), 300)
+        _width, height = stack[0].wrap(300, 800)
+        self.assertAlmostEqual(stack[0]._colWidths[0], 2 * SIZE + 2 * PADDING + 1)
+        lines = (height - 2 * PADDING) / (SIZE * 1.25)
+        room = stack[0]._colWidths[1] - 2 * PADDING
+        self.assertAlmostEqual(lines, math.ceil(len(words) * SIZE / room), delta=1)
 
     def test_what_is_hidden_stays_hidden(self):
         page = self.pages(
