@@ -11,6 +11,7 @@ from odoo.tools import format_date
 from ..exchange import bars, picture
 from ..exchange.numbers import exact
 from ..models.clock import day_begin
+from ..models.day_words import DAY, MONTH, day_words
 from .portal import PortalEnergy
 
 PERIODS = ("hour", "day", "month")
@@ -95,7 +96,9 @@ class PortalUse(PortalEnergy):
         return day.replace(month=1, day=1), day.replace(month=12, day=31)
 
     def _energy_title(self, by, first):
-        pattern = {"hour": "full", "day": "LLLL y", "month": "y"}[by]
+        if by == "day":
+            return day_words(request.env, first, MONTH)
+        pattern = {"hour": "full", "month": "y"}[by]
         return format_date(request.env, first, date_format=pattern)
 
     def _energy_kind_names(self, kinds):
@@ -164,10 +167,7 @@ class PortalUse(PortalEnergy):
         if by == "day":
             days = calendar.monthrange(first.year, first.month)[1]
             every = [first + timedelta(days=number) for number in range(days)]
-            return [
-                (day, str(day.day), format_date(env, day, date_format="EEEE d"), day)
-                for day in every
-            ]
+            return [(day, str(day.day), day_words(env, day, DAY), day) for day in every]
         months = [first.replace(month=number) for number in range(1, 13)]
         return [
             (

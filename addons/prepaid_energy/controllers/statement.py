@@ -7,6 +7,7 @@ from odoo import fields, http
 from odoo.http import Response, content_disposition, request
 from odoo.tools import SQL
 
+from ..models.day_words import MONTH, day_words
 from ..reports.report_wallet_statement import MAX_ROWS, printed
 from ..reports.statement import Statement
 from ..reports.statement_files import csv_file, xlsx_file
@@ -78,7 +79,7 @@ class PortalStatement(PortalEnergy):
                 "statement": statement,
                 "shown": None if long else printed(statement)[wallet_id],
                 "month": statement.date_from,
-                "months": months,
+                "months": [(one, day_words(request.env, one, MONTH)) for one in months],
                 "page_name": "energy_wallet",
             },
         )

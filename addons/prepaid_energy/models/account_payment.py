@@ -148,9 +148,10 @@ class AccountPayment(models.Model):
         amount = Decimal(str(self.amount))
         # sudo: the ledger follows the posted payment, whoever posted it
         wallet = self.energy_wallet_id.sudo()
+        lang = wallet._in_words_of_tenant().env.lang
         row = {
             "source_key": f"payment:{self.id}",
-            "name": self._energy_entry_name(),
+            "name": self.with_context(lang=lang)._energy_entry_name(),
             "payment_id": self.id,
         }
         if self.payment_type == "outbound":
@@ -182,7 +183,9 @@ class AccountPayment(models.Model):
                 "fee",
                 -fee,
                 source_key=f"fee:{cause}",
-                name=self.env._("Fee of the top-up %s", self.move_id.name or self.name),
+                name=wallet._in_words_of_tenant().env._(
+                    "Fee of the top-up %s", self.move_id.name or self.name
+                ),
             )
 
     def _energy_entry_name(self):

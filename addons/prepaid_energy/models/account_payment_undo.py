@@ -86,5 +86,7 @@ class AccountPayment(models.Model):
                 "fee",
                 fee,
                 source_key=f"fee_back:payment:{topup.id}",
-                name=self.env._("Fee of the top-up %s, given back", topup.name),
+                name=wallet._in_words_of_tenant().env._(
+                    "Fee of the top-up %s, given back", topup.name
+                ),
             )

@@ -216,6 +216,8 @@ class EnergyUsage(models.Model):
         :param rows: (wallet, service point, day, company, currency, amount as text,
             reason of a correction or None).
         """
+        words = self._words_of_tenants({row[0] for row in rows})
+        rows = [(*row, *words[row[0]]) for row in rows]
         self.env.cr.execute(
             SQL(
                 """
@@ -224,13 +226,14 @@ class EnergyUsage(models.Model):
                 SELECT new.wallet, new.company, new.currency, new.point, new.day,
                        new.amount::numeric, %s,
                        CASE before.n WHEN 0 THEN 'consumption' ELSE 'correction' END,
-                       concat(CASE before.n WHEN 0 THEN %s
-                                   ELSE COALESCE(new.reason, %s) END,
+                       concat(CASE before.n WHEN 0 THEN new.first
+                                   ELSE COALESCE(new.reason, new.later) END,
                               ': ', point.name, ', ', new.day),
                        concat_ws(':', 'usage', new.wallet, new.point, new.day, before.n)
                   FROM unnest(%s::int[], %s::int[], %s::date[], %s::int[], %s::int[],
-                              %s::text[], %s::text[])
-                       AS new(wallet, point, day, company, currency, amount, reason)
+                              %s::text[], %s::text[], %s::text[], %s::text[])
+                       AS new(wallet, point, day, company, currency, amount, reason,
+                              first, later)
                   JOIN energy_service_point point ON point.id = new.point
                  CROSS JOIN LATERAL (
                     SELECT count(*) AS n FROM energy_wallet_entry entry
@@ -240,8 +243,16 @@ class EnergyUsage(models.Model):
                  ORDER BY new.day, new.point
                 """,
                 self.env["energy.wallet.entry"]._now(),
-                self.env._("Consumption"),
-                self.env._("Late readings"),
                 *(list(column) for column in zip(*rows, strict=True)),
             )
         )
+
+    def _words_of_tenants(self, wallet_ids):
+        """Wallet id -> what a day and its correction are called on its statement."""
+        # sudo: the ledger follows the usage, whoever causes it
+        wallets = self.env["energy.wallet"].sudo().browse(wallet_ids)
+        found = {}
+        for wallet in wallets:
+            env = wallet._in_words_of_tenant().env
+            found[wallet.id] = (env._("Consumption"), env._("Late readings"))
+        return found

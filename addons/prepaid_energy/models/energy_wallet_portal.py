@@ -2,11 +2,12 @@ from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 
 from odoo import fields, models
-from odoo.tools import SQL, format_date, format_datetime, format_time, formatLang
+from odoo.tools import SQL, format_datetime, format_time, formatLang
 
 from ..exchange.numbers import exact
 from . import supply
 from .clock import day_begin
+from .day_words import DAY, day_words
 
 FAR_DAYS = 90  # further ahead no day is named
 # 4.5 : 1 and more on white
@@ -100,8 +101,7 @@ class EnergyWallet(models.Model):
         moment = fields.Datetime.now() + timedelta(days=days)
         zoned = self.with_context(tz=clock)
         day = fields.Datetime.context_timestamp(zoned, moment).date()
-        text = format_date(self.env, day, date_format="EEEE, d MMMM")
-        return self.env._("until %s", text)
+        return self.env._("until %s", day_words(self.env, day, DAY))
 
     # ------------------------------------------------------------------ times
 

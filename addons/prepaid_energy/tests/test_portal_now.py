@@ -402,7 +402,7 @@ class TestNowHttp(HttpCase):
     def test_each_tenant_reads_the_own_language(self):
         for code, words in (
             ("es_ES", ("Recargar", "Contadores", "Otro importe")),
-            ("zh_CN", ("充值", "电表", "其他金额")),
+            ("zh_CN", ("充值", "表计", "其他金额")),
         ):
             self.env["res.lang"]._activate_lang(code)
             module = self.env["ir.module.module"]

@@ -78,6 +78,9 @@ class TestUse(HttpCase):
         wallet = wallet or self.wallet
         return self.url_open(f"/my/energy/{wallet.id}/use?{query}")
 
+    def statement(self):
+        return self.url_open(f"/my/energy/{self.wallet.id}/statement")
+
     def rows(self, page):
         """The rows of the table: label -> list of the cells' texts."""
         found = {}
@@ -92,10 +95,18 @@ class TestUse(HttpCase):
         self.assertIn("March 2026", page.text)
         rows = self.rows(page)
         self.assertEqual(len(rows), 9)
-        self.assertEqual(rows["Sunday 1"][1], "10.0")
-        self.assertRegex(rows["Sunday 1"][2], r"2\.75")
+        self.assertEqual(rows["Sun, Mar 1"][1], "10.0")
+        self.assertRegex(rows["Sun, Mar 1"][2], r"2\.75")
         self.assertIn("on=2026-02-01", page.text)
         self.assertIn("on=2026-04-01", page.text)
+
+    def test_months_and_days_in_the_order_of_a_language(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        self.portal_user.lang = "zh_CN"
+        page = self.use(by="day", on="2026-03-05")
+        self.assertIn("2026年3月", page.text)
+        self.assertIn("3月1日周日", self.rows(page))
+        self.assertIn("2026年3月", self.statement().text)
 
     def test_months_of_a_year_and_closer(self):
         page = self.use(by="month", on="2026-07-01", show="cost")
@@ -153,7 +164,7 @@ class TestUse(HttpCase):
 
     def test_the_chart_can_be_read_without_colours(self):
         page = self.use(by="day", on="2026-03-05").text
-        self.assertIn("Sunday 1: 10.0 kWh", page)
+        self.assertIn("Sun, Mar 1: 10.0 kWh", page)
         self.assertIn("Show as table", page)
         self.assertIn("<caption", page)
         self.assertIn('scope="row"', page)
@@ -197,7 +208,7 @@ class TestUse(HttpCase):
             }
         )
         page = self.use(by="day", on="2026-05-04")
-        self.assertEqual(self.rows(page)["Monday 4"][:3], ["6.0", "18.0", "24.0"])
+        self.assertEqual(self.rows(page)["Mon, May 4"][:3], ["6.0", "18.0", "24.0"])
         fills = re.findall(r'id="o_energy_fill_\d+".*?fill="(#\w+)"', page.text, re.S)
         self.assertEqual(len(set(fills)), 2)
 

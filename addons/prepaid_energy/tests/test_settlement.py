@@ -36,6 +36,18 @@ class TestSettlement(EnergyCase):
         self.assertEqual(self.exact_balance(), balance, "settling moves no money")
         self.assertGreater(self.wallet.accrued, 0, "today stays open")
 
+    def test_rows_speak_the_language_of_their_tenant(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        self.tenant.lang = "zh_CN"
+        self.ingest((0, "0"), (36000, "8"))
+        self.settle()
+        self.ingest((0, "0"), (36000, "8"), (40000, "9"), (86400, "10"))
+        self.settle()
+        day = f"{self.point.name}, {self.begin.date()}"
+        self.assertEqual(
+            self.consumption().mapped("name"), [f"用量: {day}", f"补到的读数: {day}"]
+        )
+
     def test_settling_twice_books_nothing_twice(self):
         self.ingest((0, "0"), (36000, "8"))
         self.settle()
