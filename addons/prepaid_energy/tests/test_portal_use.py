@@ -103,6 +103,7 @@ class TestUse(HttpCase):
     def test_months_and_days_in_the_order_of_a_language(self):
         self.env["res.lang"]._activate_lang("zh_CN")
         self.portal_user.lang = "zh_CN"
+        self.authenticate("energy_tenant", "energy_tenant")
         page = self.use(by="day", on="2026-03-05")
         self.assertIn("2026年3月", page.text)
         self.assertIn("3月1日周日", self.rows(page))
