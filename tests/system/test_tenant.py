@@ -107,6 +107,12 @@ def shown(page):
     return Decimal(re.sub(r"[^\d.-]", "", page.inner_text("#o_energy_balance")))
 
 
+def spanish(page):
+    """The balance that a Spanish page shows."""
+    text = re.sub(r"[^\d,-]", "", page.inner_text("#o_energy_balance"))
+    return Decimal(text.replace(",", "."))
+
+
 def wait_for_balance(page, wanted, seconds):
     """Wait until the page shows this balance, in so many seconds."""
     for _ in range(seconds * 5):
@@ -144,6 +150,24 @@ def test_the_list_of_wallets_is_told_as_well(tenant, phone):
     tenant.post(tenant.first, "1.00")
     text = f"{tenant.balance(tenant.first):.2f}"
     phone.wait_for_selector(f".card:has-text('{text}')", timeout=10_000)
+
+
+def test_a_page_in_another_language_is_told_as_well(tenant, phone):
+    tenant.page(phone, "tenant1", f"/es/my/energy/{tenant.first}")
+    settle(phone)
+    assert phone.get_attribute("html", "lang") == "es-ES"
+    assert "Recargar" in phone.inner_text("#topup")
+    before = spanish(phone)
+    tenant.post(tenant.first, "3.00")
+    for _ in range(50):
+        if spanish(phone) != before:
+            break
+        phone.wait_for_timeout(200)
+    assert spanish(phone) == before + 3
+    phone.evaluate("window.stayed = true")
+    phone.click("#use_month")
+    phone.wait_for_selector("#use_month[aria-current]")
+    assert phone.evaluate("window.stayed"), "the page was loaded again"
 
 
 def test_supply_that_comes_back_is_told_in_words(tenant, phone):

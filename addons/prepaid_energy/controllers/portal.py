@@ -16,7 +16,9 @@ class PortalEnergy(PortalAccount):
         if "energy_wallet_count" in counters:
             Wallet = request.env["energy.wallet"]
             values["energy_wallet_count"] = (
-                Wallet.search_count([]) if Wallet.has_access("read") else 0
+                Wallet.with_context(active_test=False).search_count([])
+                if Wallet.has_access("read")
+                else 0
             )
         return values
 
@@ -24,7 +26,10 @@ class PortalEnergy(PortalAccount):
     def portal_my_energy(self, **_kwargs):
         """The tenant's wallets; a single one opens at once."""
         wallets = request.env["energy.wallet"].search([])
-        if len(wallets) == 1:
+        closed = request.env["energy.wallet"].search(
+            [("active", "=", False)], order="closed_on desc, id desc"
+        )
+        if len(wallets) == 1 and not closed:
             return request.redirect(wallets.access_url)
         # sudo: what a card shows of the tenant's own wallets
         cards, days = wallets.sudo(), wallets.sudo()._days()
@@ -42,6 +47,7 @@ class PortalEnergy(PortalAccount):
                     }
                     for card in cards
                 ],
+                "closed": closed.sudo(),
                 "may_manage": self._energy_may_manage(),
                 "page_name": "energy_wallet",
             },
@@ -126,9 +132,11 @@ class PortalEnergy(PortalAccount):
         role = request.env["energy.wallet"]._portal_role()
         return {
             **wallet_sudo._portal_now(),
-            "may_pay": role != "view",
+            "may_pay": role != "view" and wallet_sudo.active,
             "may_manage": self._energy_may_manage(),
-            "emergency": role != "view" and wallet_sudo.emergency_offered,
+            "emergency": role != "view"
+            and bool(wallet_sudo.service_point_ids)
+            and wallet_sudo.emergency_offered,
             "emergency_text": wallet_sudo._format(
                 wallet_sudo.policy_id.emergency_credit
             ),

@@ -141,7 +141,10 @@ class PortalTopup(PortalEnergy):
         """
         policy = wallet_sudo.policy_id
         low = policy.topup_minimum or 5.0
-        needed = float(wallet_sudo._topup_needed())
+        # where nothing is supplied yet, nothing is restored
+        needed = bool(wallet_sudo.service_point_ids) and float(
+            wallet_sudo._topup_needed()
+        )
         last = wallet_sudo.env["account.payment"].search(
             [
                 ("energy_wallet_id", "=", wallet_sudo.id),

@@ -105,33 +105,37 @@ class PortalWarnings(PortalEnergy):
     def _energy_contacts(self, wallet_sudo):
         """Whose choices the user makes: the own ones, and a main contact the tenant's.
 
-        :return: list of dicts: partner, choices [(key, channel, kind, chosen)].
+        :return: list of dicts: partner, own, channels [(name, address, choices)]; a
+            choice is (key, kind, chosen).
         """
-        Preference = wallet_sudo.env["energy.wallet.preference"]
-        names = {
-            name: dict(Preference._fields[name]._description_selection(request.env))
-            for name in ("channel", "kind")
-        }
         partners = request.env.user.partner_id
         if self._energy_may_manage():
             partners = wallet_sudo.partner_id | partners
-        listeners = {
-            key: wallet_sudo._listeners(key[1], key[0]) for key in Preference._choices()
-        }
         return [
             {
                 "partner": partner.sudo(),  # sudo: the tenant's own name and address
-                "choices": [
-                    {
-                        "key": ":".join(key),
-                        "channel": names["channel"][key[0]],
-                        "kind": names["kind"][key[1]],
-                        "chosen": partner in told,
-                    }
-                    for key, told in listeners.items()
-                ],
+                "own": partner == request.env.user.partner_id,
+                "channels": self._energy_channels(wallet_sudo, partner.sudo()),
             }
             for partner in partners
+        ]
+
+    def _energy_channels(self, wallet_sudo, partner):
+        """What a contact may be told over each channel, see ``_energy_contacts``."""
+        Preference = wallet_sudo.env["energy.wallet.preference"]
+        channels, kinds = (
+            dict(Preference._fields[name]._description_selection(request.env))
+            for name in ("channel", "kind")
+        )
+        addresses = Preference._addresses(partner)
+        choices = {}
+        for channel, kind in Preference._choices():
+            chosen = partner in wallet_sudo._listeners(kind, channel)
+            choice = (f"{channel}:{kind}", kinds[kind], chosen)
+            choices.setdefault(channel, []).append(choice)
+        return [
+            (channels[channel], addresses.get(channel), some)
+            for channel, some in choices.items()
         ]
 
     def _energy_numbers(self, values):

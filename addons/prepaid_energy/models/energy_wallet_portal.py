@@ -69,6 +69,11 @@ class EnergyWallet(models.Model):
 
         :param set causes: of missing supply, see ``energy.service.point._outages``.
         """
+        if not self.active:
+            day = format_date(self.env, self.closed_on or self.write_date)
+            return self.env._("This wallet was closed on %s.", day)
+        if not self.service_point_ids:
+            return self.env._("No meter is on this wallet yet. You can pay in already.")
         outage = self._outage_text(clock)
         if outage:
             return outage
@@ -81,13 +86,22 @@ class EnergyWallet(models.Model):
             return self.env._("Something is not supplied: see the meters below.")
         if causes:
             return self.env._("A meter has not been heard of: see the meters below.")
-        if not self.service_point_ids:
-            return ""
         return self.env._("You are supplied.")
+
+    def _portal_level(self):
+        """The word beside the name: normal, low, cut; or empty, or closed.
+
+        Where nothing is supplied yet, nothing was cut off.
+        """
+        if not self.active:
+            return "closed"
+        if self.level == supply.CUT and not self.service_point_ids:
+            return "empty"
+        return self.level
 
     def _restore_text(self):
         """At which balance supply comes back, where it was cut."""
-        if not self._is_cut():
+        if not self._is_cut() or not self.service_point_ids:
             return ""
         return self.env._(
             "It comes back by itself as soon as the balance reaches %s.",
@@ -161,7 +175,7 @@ class EnergyWallet(models.Model):
 
     def _outage_text(self, clock):
         """What was cut when, and what to pay to have it back; empty while it is not."""
-        if self.level != supply.CUT:
+        if self.level != supply.CUT or not self.service_point_ids:
             return ""
         values = {
             "balance": self._format(self._exact_balance()),
@@ -208,15 +222,21 @@ class EnergyWallet(models.Model):
             "warning_text": self._format(warning),
             "cutoff_text": self._format(self._cutoff()),
             "color": GAUGE_COLORS[self.level],
-            "label": self.env._(
-                "Balance %(balance)s on a scale to %(high)s; warning at %(warning)s, "
-                "cut off at %(cutoff)s.",
-                balance=self._format(balance),
-                high=self._format(high),
-                warning=self._format(warning),
-                cutoff=self._format(self._cutoff()),
-            ),
+            "label": self._gauge_label(balance, high, warning),
         }
+
+    def _gauge_label(self, balance, high, warning):
+        """The gauge in words, for who does not see it."""
+        if not self.policy_id:
+            return self.env._("Balance %s", self._format(balance))
+        return self.env._(
+            "Balance %(balance)s on a scale to %(high)s; warning at %(warning)s, "
+            "cut off at %(cutoff)s.",
+            balance=self._format(balance),
+            high=self._format(high),
+            warning=self._format(warning),
+            cutoff=self._format(self._cutoff()),
+        )
 
     # ------------------------------------------------------------------ use
 

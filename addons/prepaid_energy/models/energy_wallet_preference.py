@@ -34,6 +34,10 @@ class EnergyWalletPreference(models.Model):
         "There is a preference for this contact, channel and kind already.",
     )
 
+    def _addresses(self, partner):
+        """Where each channel reaches a contact: channel -> address, or nothing."""
+        return {"email": partner.email}
+
     def _choices(self):
         """All (channel, kind) that there are."""
         return [

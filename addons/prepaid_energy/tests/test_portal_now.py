@@ -130,7 +130,17 @@ class TestNow(EnergyCase):
 
     def test_nothing_is_said_of_supply_without_a_meter(self):
         self.point.wallet_id = False
-        self.assertEqual(self.wallet.sudo()._portal_now()["status"], "")
+        self.spend("1")
+        wallet = self.wallet.sudo()
+        self.assertEqual(wallet.level, "cut")
+        self.assertIn("No meter", wallet._portal_now()["status"])
+        self.assertFalse(wallet._portal_now()["restored"])
+        self.assertEqual(wallet._portal_level(), "empty")
+        self.assertEqual(wallet._outage_text("UTC"), "")
+        credit(wallet, "1", "even")
+        wallet.active = False
+        self.assertIn("closed on", wallet._portal_now()["status"])
+        self.assertEqual(wallet._portal_level(), "closed")
 
     def test_how_long_it_lasts_in_words(self):
         for days, text in (

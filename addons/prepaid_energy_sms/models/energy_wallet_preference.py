@@ -7,3 +7,6 @@ class EnergyWalletPreference(models.Model):
     channel = fields.Selection(
         selection_add=[("sms", "SMS")], ondelete={"sms": "cascade"}
     )
+
+    def _addresses(self, partner):
+        return {**super()._addresses(partner), "sms": partner.phone}

@@ -47,4 +47,7 @@ env["energy.wallet"].with_user(user).browse(first.id)._invite(
 )
 looker = env["res.users"].search([("login", "=", "looker@example.com")])
 looker.password = "looker@example.com"
+env["res.lang"]._activate_lang("es_ES")
+modules = env["ir.module.module"].search([("name", "=like", "prepaid_energy%")])
+modules._update_translations(["es_ES"])
 result = {"first": first.id, "second": second.id, "other": ref("wallet_t2").id}

@@ -16,6 +16,15 @@ const CONNECTED = "CONNECTED"; // of the bus's worker
 const CHANGED = "energy_wallet/changed";
 const NEWS = "prepaid_energy.wallet";
 
+/**
+ * An address in the language of the page: without it Odoo redirects to where it is.
+ *
+ * @param {String} path that begins with /my
+ */
+function inOurLanguage(path) {
+    return window.location.pathname.split("/my/")[0] + path;
+}
+
 /** The balance, the outage and the relays, fetched anew when the server tells so. */
 export class EnergyNow extends Interaction {
     static selector = "#o_energy_now";
@@ -108,7 +117,9 @@ export class EnergyNow extends Interaction {
         let answer;
         try {
             answer = await this.waitFor(
-                fetch(this.el.dataset.url, {headers: {Accept: "text/html"}})
+                fetch(inOurLanguage(this.el.dataset.url), {
+                    headers: {Accept: "text/html"},
+                })
             );
         } catch {
             return this.plan(this.pause); // no network: what is shown has its time
@@ -165,7 +176,7 @@ export class EnergyUse extends Interaction {
         const id = link.id;
         let answer;
         try {
-            answer = await this.waitFor(fetch(link.dataset.use));
+            answer = await this.waitFor(fetch(inOurLanguage(link.dataset.use)));
         } catch {
             answer = {ok: false};
         }
