@@ -2,7 +2,7 @@ from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 
 from odoo import fields, models
-from odoo.tools import SQL, format_datetime, format_time, formatLang
+from odoo.tools import SQL, format_date, format_datetime, format_time, formatLang
 
 from ..exchange.numbers import exact
 from . import supply
