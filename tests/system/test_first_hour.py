@@ -190,6 +190,8 @@ class Walk:
 
 def test_from_nothing_to_the_bridges_file(desk):
     walk = Walk(desk)
+    desk.goto("/odoo/action-prepaid_energy.energy_service_point_action")
+    desk.wait_for_selector(".o_view_nocontent:has-text('Add the first service point')")
     walk.open()
     walk.next("books")
     walk.done("books")
