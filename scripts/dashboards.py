@@ -160,9 +160,7 @@ class Document:
                 "fieldMatching": self.matching(chart),
             }
             if unit := chart.get("unit"):
-                # of what is counted; the axis of a horizontal chart lies below
-                axis = "x" if chart.get("horizontal") else "y"
-                definition["axesDesign"] = {axis: {"title": {"text": unit}}}
+                definition["axesDesign"] = {"y": {"title": {"text": unit}}}
             box = (index * (width + GAP), self.top, width, CHART)
             self.figure(definition, box, chart.get("menu"))
         self.top += CHART + GAP

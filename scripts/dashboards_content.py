@@ -118,7 +118,6 @@ MANAGER = {
                 "horizontal": True,
                 "group": ["place"],
                 "measure": "amount_month",
-                "unit": MONEY,
                 "domain": [*LEAKING, ["amount_month", ">", 0]],
                 "order": "DESC",
             },
@@ -158,6 +157,7 @@ MANAGER = {
             {
                 **LINES,
                 "title": "Production Lines",
+                "head": "Production Line",
                 "rows": ["line_id"],
                 "measures": {
                     "money": "Cost",
@@ -168,6 +168,7 @@ MANAGER = {
             {
                 **USAGE,
                 "title": "Dearest Wallets, Electricity",
+                "head": "Wallet",
                 "rows": ["wallet_id"],
                 # kWh and cubic metres do not add up
                 "domain": [PAID, ["commodity", "=", "electricity"]],

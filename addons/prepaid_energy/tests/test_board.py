@@ -1,4 +1,6 @@
-from datetime import timedelta
+import json
+from datetime import UTC, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -7,6 +9,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import SQL
 
+from ..ingest import window
 from ..models import energy_site_board as board
 from .common import add_point
 from .relay_case import RelayCase
@@ -161,6 +164,77 @@ class TestBoard(RelayCase):
         self.assertLess(many[0], 20)
         self.assertEqual(len(self.snapshot()["rows"]), 100)
 
+    # -------------------------------------------------------------------- the last hour
+
+    def hour(self):
+        answer = self.site.with_user(self.looker).board_hour()
+        return answer["hour"], answer["until"]
+
+    def ago(self, minutes):
+        return self.now - timedelta(minutes=minutes)
+
+    def readings(self, serial, *rows):
+        """Readings as (minutes ago, register)."""
+        stamp = [(f"{self.ago(minutes)}Z", str(value)) for minutes, value in rows]
+        batch = {
+            "uid": f"{serial}{rows}",
+            "readings": [[serial, at, value] for at, value in stamp],
+        }
+        answer = self.bridge.ingest(batch)
+        self.assertEqual(answer["accepted"], len(rows), answer)
+
+    def begin_hours(self):
+        self.now = fields.Datetime.now()
+        for meter in (self.meter, self.feeder_meter):
+            self.env["energy.meter.installation"].search(
+                [("meter_id", "=", meter.id)]
+            ).date_from = self.ago(600)
+
+    def test_meters_are_compared_in_one_and_the_same_hour(self):
+        """However far apart they are read."""
+        self.begin_hours()
+        self.readings("M-FEEDER", (90, 100), (50, 140), (10, 200))
+        self.readings("M-1", (110, 10), (70, 50), (40, 80), (3, 117))
+        hour, until = self.hour()
+        self.assertEqual(until, int(self.ago(10).replace(tzinfo=UTC).timestamp()))
+        # from 70 to 10 minutes ago
+        self.assertEqual(hour[self.feeder.id], 200 - 120)
+        self.assertAlmostEqual(hour[self.point.id], 110 - 50)
+        self.assertEqual(self.snapshot()["hour"], hour)
+
+    def test_what_is_not_known_of_the_hour_is_not_there(self):
+        self.begin_hours()
+        self.readings("M-FEEDER", (300, 100), (10, 200))
+        self.readings("M-1", (80, 10), (5, 60))
+        self.assertEqual({*self.hour()[0]}, {self.point.id}, "a gap")
+        self.readings("M-FEEDER", (2, 201))
+        self.assertEqual({*self.hour()[0]}, {self.point.id})
+
+    def test_a_meter_that_came_within_the_hour_knows_no_hour(self):
+        self.begin_hours()
+        self.readings("M-1", (80, 10), (5, 60))
+        self.env["energy.meter.installation"].search(
+            [("meter_id", "=", self.meter.id)]
+        ).sudo().date_from = self.ago(30)
+        self.assertFalse(self.hour()[0])
+
+    def test_a_register_rolls_over(self):
+        most = Decimal(10) ** self.meter.register_digits
+        before, after = most - 10, Decimal(20)
+        self.assertEqual(window._step(before, after, most), 30)
+        self.assertIsNone(window._step(Decimal(5000), Decimal(3), most), "a new one")
+
+    def test_who_is_silent_does_not_hold_up_the_others(self):
+        self.begin_hours()
+        self.readings("M-FEEDER", (400, 100), (200, 140))
+        self.readings("M-1", (80, 10), (5, 60))
+        hour, until = self.hour()
+        self.assertEqual(until, int(self.ago(5).replace(tzinfo=UTC).timestamp()))
+        self.assertEqual({*hour}, {self.point.id})
+
+    def test_without_readings_there_is_no_hour(self):
+        self.assertEqual(self.hour(), ({}, False))
+
     # --------------------------------------------------------------------- what changed
 
     def next_xid(self):
@@ -181,7 +255,7 @@ class TestBoard(RelayCase):
         with self.cr.savepoint():
             self.env.flush_all()
         answer = self.site.with_user(self.looker).board_changes(since)
-        return answer, {row[0] for row in answer["rows"]}
+        return answer, {row[0] for row in [*answer["rows"], *answer["meters"]]}
 
     def test_only_what_changed_is_in_the_changes(self):
         other, _meter = add_point(self, "M-2", parent_id=self.feeder.id)
@@ -191,8 +265,36 @@ class TestBoard(RelayCase):
             self.power(3, "M-2")
         answer, ids = self.changes(since)
         self.assertEqual(ids, {other.id})
-        self.assertEqual(self.row(other, answer)["power"], 3)
+        self.assertEqual((answer["rows"], answer["wallets"]), ([], []))
+        [values] = answer["meters"]
+        values = dict(zip(self.snapshot()["meter"], values, strict=True))
+        self.assertEqual((values["power"], values["serial"]), (3, "M-2"))
+        self.assertEqual(values.items() - self.row(other).items(), set())
         self.assertEqual(answer["count"], 3)
+
+    def test_what_a_meter_says_is_all_that_is_sent_of_its_row(self):
+        """Each value of a row that a meter's write can change is in its part."""
+        before = self.row(self.point)
+        self.power(7.5)
+        self.poll("open", self.point.generation)
+        self.meter.serial = "M-1B"
+        after = self.row(self.point)
+        changed = {name for name in after if after[name] != before[name]}
+        self.assertLessEqual({"power", "relay", "state", "serial"}, changed)
+        self.assertLessEqual(changed, {*board.METER, *board.WALLET})
+
+    def test_many_meters_are_a_fraction_of_the_rows(self):
+        for number in range(50):
+            add_point(self, f"N-{number}", parent_id=self.feeder.id)
+        since = self.next_xid()
+        with self.cr.savepoint():
+            at = self.at(3600)
+            serials = [f"N-{number}" for number in range(50)]
+            self.ingest(telemetry=[[serial, at, {"p": 1.5}] for serial in serials])
+        answer, ids = self.changes(since)
+        self.assertEqual((len(ids), answer["rows"]), (50, []))
+        rows = json.dumps(self.snapshot()["rows"])
+        self.assertLess(len(json.dumps(answer["meters"])), len(rows) / 2)
 
     def test_a_wallet_alone_is_a_change(self):
         since = self.next_xid()
@@ -200,8 +302,11 @@ class TestBoard(RelayCase):
             self.topup("40")
             self.env.flush_all()
         answer, ids = self.changes(since)
-        self.assertEqual(ids, {self.point.id})
-        self.assertEqual(self.row(self.point, answer)["balance"], 41)
+        self.assertFalse(ids, "its points are as they were")
+        self.assertEqual(
+            answer["wallets"], [[self.wallet.id, "Tenant Ltd", 41, "normal"]]
+        )
+        self.assertEqual(self.row(self.point)["wallet_id"], self.wallet.id)
 
     def test_an_archived_point_is_told_once_more(self):
         other = self.env["energy.service.point"].create(
@@ -241,6 +346,8 @@ class TestBoard(RelayCase):
                 self.snapshot(user)
             with self.assertRaises(AccessError):
                 self.site.with_user(user).board_changes("3")
+            with self.assertRaises(AccessError):
+                self.site.with_user(user).board_hour()
             with self.assertRaises(AccessError):
                 self.site.with_user(user).board_sites()
 

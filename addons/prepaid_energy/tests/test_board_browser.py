@@ -1,3 +1,4 @@
+from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
@@ -13,17 +14,23 @@ TREE = """
 const {BoardTree} = MODULE;
 const columns = ["id", "parent", "name", "commodity", "active", "serial", "power",
     "power_at", "heard_at", "loss_limit", "has_relay", "relay", "state", "level",
-    "wallet"];
+    "wallet", "wallet_id", "technical"];
+const meter = ["id", "serial", "power", "power_at", "heard_at", "has_relay", "relay",
+    "state"];
+const wallet = ["wallet_id", "wallet", "balance", "level"];
 const row = (id, parent, name, power, more = {}) => {
     const values = {id, parent, name, power, commodity: "electricity", active: true,
         serial: `M${id}`, power_at: 1000, heard_at: 1000, loss_limit: 5,
         has_relay: false, relay: "unknown", state: "none", level: null, wallet: null,
+        wallet_id: null, technical: null,
         ...more};
     return columns.map((column) => values[column]);
 };
-const unit = {has_relay: true, relay: "closed", state: "on", wallet: "W", level: "low"};
+const unit = {has_relay: true, relay: "closed", state: "on", wallet: "W", wallet_id: 8,
+    level: "low"};
 const tree = new BoardTree();
-tree.load({columns, fresh: 300, silent: 3600, losses: {}, alarms: [], count: 5, rows: [
+tree.load({columns, meter, wallet, hour: {1: 200, 2: 180, 3: 100, 4: 60},
+    until: 900, fresh: 300, silent: 3600, losses: {}, alarms: [], count: 5, rows: [
     row(1, null, "Main", 100),
     row(2, 1, "Feeder", 90, {has_relay: true, relay: "closed", state: "on"}),
     row(3, 2, "Unit 10", 50, unit),
@@ -39,9 +46,9 @@ const same = (what, a, b) => {
 };
 const names = () => tree.rows().map((line) => line.node.name);
 tree.settle(1000);
-const {kw, percent, high} = node(1).loss;
-same("loss", [kw, percent, high], [10, 10, true]);
-same("water is no loss", node(2).loss.kw, 10);
+const {kwh, percent, high} = node(1).loss;
+same("loss", [kwh, percent, high], [20, 10, true]);
+same("water is no loss", node(2).loss.kwh, 20);
 same("no loss of a unit", node(3).loss, null);
 same("total", tree.total(), 100);
 same("order", names(), ["Main", "Feeder", "Unit 9", "Unit 10", "Water"]);
@@ -51,8 +58,29 @@ same("counts", [tree.counts.low, tree.counts.silent, tree.counts.dark], [2, 0, 0
 tree.apply({count: 5, rows: [row(3, 2, "Unit 10", 50, {...unit, power_at: 699})]});
 tree.settle(1000);
 same("old value", node(3).now, null);
+same("the hour is known", node(2).loss.kwh, 20);
+
+// what is not known of the hour is no loss; what is technical is not red
+tree.takeHour({hour: {1: 200, 2: 180, 4: 60}, until: 960});
+const main = {technical: [1, 2, 2.5]};
+tree.apply({count: 5, rows: [row(1, null, "Main", 100, main)]});
+tree.settle(1000);
 same("unknown loss", node(2).loss.unknown.map((part) => part.name), ["Unit 10"]);
-same("known above", node(1).loss.kw, 10);
+same("known above", node(1).loss.kwh, 20);
+same("technical", [node(1).loss.unexplained, node(1).loss.high], [2.5, false]);
+
+// what only a meter or a wallet says comes without the rest of the row
+tree.apply({count: 5, rows: [],
+    meters: [[4, "M4", 31, 1001, 1001, true, "open", "off"], [99, "M99", 1, 1, 1]],
+    wallets: [[8, "W2", 7.5, "cut"], [9, "other", 1, "normal"]]});
+tree.settle(1000);
+same("meter", [node(4).now, node(4).state, node(4).name], [31, "off", "Unit 9"]);
+same("wallet", [node(3), node(4)].map((one) => [one.wallet, one.balance, one.level]),
+    [["W2", 7.5, "cut"], ["W2", 7.5, "cut"]]);
+same("no other wallet", node(2).wallet, null);
+tree.apply({count: 5, rows: [row(4, 2, "Unit 9", 30, unit),
+    row(3, 2, "Unit 10", 50, {...unit, power_at: 699})]});
+tree.settle(1000);
 tree.settle(4601);
 same("silent", tree.counts.silent, 5);
 
@@ -116,6 +144,7 @@ class TestBoardBrowser(HttpCase):
         cls.yard, _meter = add_point(cls, "M-YARD", False, name="Yard")
         cls.silent, _meter = add_point(cls, "M-SILENT", parent_id=cls.yard.id)
         cls.measure({"M-FEEDER": 100, "M-1": 80, "M-YARD": 10})
+        cls.count({"M-FEEDER": 100, "M-1": 80, "M-YARD": 10})
         cls.meter._take_relay("closed", cls.point.generation)
         for login, group in (("board_op", "operator"), ("board_look", "user")):
             group = f"prepaid_energy.group_energy_{group}"
@@ -127,6 +156,20 @@ class TestBoardBrowser(HttpCase):
         now = fields.Datetime.now().isoformat() + "Z"
         telemetry = [[serial, now, {"p": power}] for serial, power in powers.items()]
         cls.bridge.ingest({"uid": repr(powers), "telemetry": telemetry})
+
+    @classmethod
+    def count(cls, energies):
+        """Registers that say these energies of the last hour."""
+        now = fields.Datetime.now()
+        cls.env["energy.meter.installation"].search(
+            [("meter_id.serial", "in", list(energies))]
+        ).date_from = now - timedelta(hours=3)
+        readings = [
+            [serial, f"{now - timedelta(minutes=minutes)}Z", str(register)]
+            for serial, energy in energies.items()
+            for minutes, register in ((61, 0), (1, energy))
+        ]
+        cls.bridge.ingest({"uid": "registers", "readings": readings})
 
     def tour(self, name, login):
         self.start_tour(BOARD, name, login=login, timeout=120)

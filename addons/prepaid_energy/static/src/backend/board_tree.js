@@ -39,9 +39,12 @@ export class BoardTree {
     load(snapshot) {
         const first = !this.nodes.size;
         this.columns = snapshot.columns;
+        this.meterColumns = snapshot.meter;
+        this.walletColumns = snapshot.wallet;
         this.fresh = snapshot.fresh;
         this.silent = snapshot.silent;
         this.losses = snapshot.losses;
+        this.takeHour(snapshot);
         this.nodes = new Map();
         this.apply(snapshot);
         if (first && this.nodes.size <= SMALL) {
@@ -54,12 +57,10 @@ export class BoardTree {
      *
      * @returns {boolean} whether the tree is still that of the server; if not, load it.
      */
-    apply({rows, alarms, count}) {
+    apply({rows, alarms, count, meters = [], wallets = []}) {
         let moved = false;
         for (const row of rows) {
-            const values = Object.fromEntries(
-                this.columns.map((name, i) => [name, row[i]])
-            );
+            const values = named(this.columns, row);
             const node = this.nodes.get(values.id);
             if (!values.active) {
                 moved = this.nodes.delete(values.id) || moved;
@@ -71,11 +72,27 @@ export class BoardTree {
                 this.nodes.set(values.id, values);
             }
         }
+        for (const row of meters) {
+            const values = named(this.meterColumns, row);
+            Object.assign(this.nodes.get(values.id) || {}, values);
+        }
+        const byWallet = new Map(
+            wallets.map((row) => [row[0], named(this.walletColumns, row)])
+        );
+        for (const node of byWallet.size ? this.nodes.values() : []) {
+            Object.assign(node, byWallet.get(node.wallet_id));
+        }
         if (moved) {
             this.grow();
         }
         this.alarms = alarms || this.alarms;
         return this.nodes.size === count;
+    }
+
+    /** Take what the meters counted in one and the same hour. */
+    takeHour({hour, until}) {
+        this.hour = hour;
+        this.hourEnd = until;
     }
 
     /** Hang the nodes below each other: a feeder's own loads before its feeders. */
@@ -151,19 +168,26 @@ export class BoardTree {
             : null;
     }
 
-    /** Measured less measured below; missing data is no loss. */
+    /**
+     * Counted less counted below, in one and the same hour; missing data is no loss.
+     * The powers were measured at different moments: they cannot be compared.
+     */
     loss(node, parts) {
         if (!node.serial || !parts.length) {
             return null;
         }
-        const unknown = [node, ...parts].filter((part) => part.measured === null);
+        const unknown = [node, ...parts].filter((part) => !(part.id in this.hour));
         if (unknown.length) {
             return {unknown};
         }
-        const kw = node.measured - this.sum(parts);
-        const percent = node.measured ? (100 * kw) / node.measured : 0;
-        const high = node.loss_limit > 0 && percent > node.loss_limit;
-        return {kw, percent, high};
+        const energy = this.hour[node.id];
+        const kwh = parts.reduce((rest, part) => rest - this.hour[part.id], energy);
+        const percent = energy ? (100 * kwh) / energy : 0;
+        const [fixed, share, load] = node.technical || [0, 0, 0];
+        const expected = fixed + (share * energy) / 100 + load * (energy / 100) ** 2;
+        const unexplained = energy ? (100 * (kwh - expected)) / energy : 0;
+        const high = node.loss_limit > 0 && unexplained > node.loss_limit;
+        return {kwh, percent, unexplained, high};
     }
 
     kinds(node) {
@@ -287,6 +311,10 @@ export class BoardTree {
         );
         return this.sum(metered);
     }
+}
+
+function named(columns, row) {
+    return Object.fromEntries(columns.map((name, i) => [name, row[i]]));
 }
 
 export function isProblem(node) {

@@ -15,6 +15,7 @@ const ROW = 40; // pixels, as in the style sheet
 const PAUSE = 2000; // between two fetches, at least
 const TRAIL = 2500; // the server tells once in two seconds: look once more after that
 const POLL = 15000; // what no message tells, and where no message comes through
+const HOUR = 60000; // what was counted in the last hour: so often
 const RELOAD = 300000; // losses by the hour, and whatever was missed
 const MOST_ALARMS = 50; // in the list
 const SITE = "prepaid_energy.board_site";
@@ -117,7 +118,7 @@ export class LiveBoard extends Component {
         if (site !== this.state.site) {
             return;
         }
-        this.loadedAt = performance.now();
+        this.loadedAt = this.hourAt = performance.now();
         this.mayAct = snapshot.may_act;
         this.tree.load(snapshot);
         this.take(snapshot);
@@ -139,8 +140,18 @@ export class LiveBoard extends Component {
         if (!this.tree.apply(changes)) {
             return this.load(site);
         }
+        if (performance.now() - this.hourAt > HOUR) {
+            this.hourAt = performance.now();
+            const call = this.orm.silent.call("energy.site", "board_hour", [[site]]);
+            const hour = await call;
+            if (site !== this.state.site) {
+                return;
+            }
+            this.tree.takeHour(hour);
+        }
         this.take(changes);
-        if (changes.rows.some((row) => row[0] === this.state.selected)) {
+        const told = [...changes.rows, ...changes.meters].map((row) => row[0]);
+        if (told.includes(this.state.selected)) {
             this.explain();
         }
     }
@@ -293,15 +304,25 @@ export class LiveBoard extends Component {
             const names = loss.unknown.slice(0, 3).map((part) => part.name);
             const more = loss.unknown.length - names.length;
             const title = more
-                ? _t("No value of: %(names)s and %(more)s more", {
+                ? _t("Not known of: %(names)s and %(more)s more", {
                       names: names.join("; "),
                       more,
                   })
-                : _t("No value of: %s", names.join("; "));
+                : _t("Not known of: %s", names.join("; "));
             return {text: _t("unknown"), title};
         }
-        const text = `${this.kw(loss.kw)} kW · ${formatFloat(loss.percent, {digits: [0, 1]})} %`;
-        return {text, high: loss.high, title: _t("Measured, less measured below, now")};
+        const one = (value) => formatFloat(value, {digits: [0, 1]});
+        const text = `${this.kw(loss.kwh)} kWh · ${one(loss.percent)} %`;
+        const title = _t(
+            "Counted, less counted below, in the hour until %(time)s; %(share)s %% of what was counted is unexplained",
+            {time: this.hourEnd, share: one(loss.unexplained)}
+        );
+        return {text, high: loss.high, title};
+    }
+
+    get hourEnd() {
+        const at = DateTime.fromSeconds(this.tree.hourEnd - this.ahead);
+        return at.toFormat("HH:mm");
     }
 
     kw(value) {

@@ -14,7 +14,7 @@ registry.category("web_tour.tours").add("energy_live_board", {
     steps: () => [
         {
             content: "the feeder's loss follows from what is measured",
-            trigger: line("Workshops", "20.00 kW · 20.0 %"),
+            trigger: line("Workshops", "20.00 kWh · 20.0 %"),
         },
         {
             content: "only feeders",
@@ -45,12 +45,12 @@ registry.category("web_tour.tours").add("energy_live_board", {
             run: signal,
         },
         {
-            content: "the value changes in place, and the loss with it",
+            content: "the value changes in place; the loss is that of the same hour",
             trigger: line("Point of M-1", "47.25 kW"),
             timeout: 30000,
         },
         {
-            trigger: line("Workshops", "52.75 kW"),
+            trigger: line("Workshops", "20.00 kWh · 20.0 %"),
         },
         {
             content: "search",
