@@ -3,7 +3,7 @@ from decimal import Decimal
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, float_round
+from odoo.tools import SQL, float_round, format_datetime
 
 from .. import forecast
 from ..exchange.numbers import exact
@@ -201,11 +201,10 @@ class EnergyWallet(models.Model):
         return self.currency_id.format(rounded)
 
     def _local_text(self, moment):
-        """A moment as the tenant reads it, by the clock of the site."""
+        """A moment as this language writes it, by the clock of the site."""
         # sudo: tenants read no sites
         tz = self.sudo().service_point_ids[:1].site_id.tz or "UTC"
-        local = fields.Datetime.context_timestamp(self.with_context(tz=tz), moment)
-        return f"{local:%Y-%m-%d %H:%M}"
+        return format_datetime(self.env, moment, tz=tz, dt_format="short")
 
     # ------------------------------------------------------------------ by the clock
 

@@ -53,6 +53,7 @@ from . import (
     test_tariff_exchange,
     test_tariff_holidays,
     test_topup,
+    test_translations,
     test_trip,
     test_validation,
     test_wallet_operations,

@@ -94,7 +94,7 @@ class TestPolicy(EnergyCase):
             self.topup("-40", "use")
             self.assertEqual(self.wallet.level, "cut")
             self.assertEqual(self.point.desired_state, "closed")
-            self.assertIn("2026-06-16 08:00", self.messages()[0])
+            self.assertRegex(self.messages()[0], r"\b6/16/26, 8:00\sAM")
         with freeze_time("2026-06-16 07:59:00"):
             self.env["energy.wallet"]._cron_policy()
             self.assertEqual(self.point.desired_state, "closed")
@@ -104,6 +104,14 @@ class TestPolicy(EnergyCase):
         with freeze_time("2026-06-16 20:00:00"):
             self.topup("20", "late")
             self.assertEqual(self.point.desired_state, "closed", "restored at any time")
+
+    def test_tenants_read_the_hour_as_they_write_it(self):
+        self.env["res.lang"]._activate_lang("es_ES")
+        self.tenant.lang = "es_ES"
+        self.policy.calendar_id = self.office_hours()
+        with freeze_time(f"{FRIDAY} 18:00:00"):
+            self.topup("-40", "use")
+            self.assertRegex(self.messages()[0], r"\b16/6/26,? 8:00\b")
 
     def test_in_cut_off_hours_it_is_at_once(self):
         self.policy.calendar_id = self.office_hours()
@@ -365,7 +373,7 @@ class TestPolicy(EnergyCase):
         with freeze_time(f"{FRIDAY} 22:00:00"):
             self.drill().action_arm()
             self.assertEqual(self.point.desired_state, "closed")
-            self.assertIn("2026-06-16 08:00", self.messages()[0])
+            self.assertRegex(self.messages()[0], r"\b6/16/26, 8:00\sAM")
         with freeze_time("2026-06-16 08:00:00"):
             self.env["energy.wallet"]._cron_policy()
             self.assertEqual(self.point.desired_state, "open")
