@@ -18,7 +18,8 @@ class EnergyLineForecast(models.AbstractModel):
     """What a production line will use in the rest of the month.
 
     From the mean of the last four weeks by weekday and hour, of each service point from
-    its last reading on; where there are no hours, from the days.
+    its last reading on; where there are no hours, from the days. Public holidays are
+    like Sundays.
     """
 
     _name = "energy.line.forecast"
@@ -31,20 +32,28 @@ class EnergyLineForecast(models.AbstractModel):
         :param datetime now, end: naive UTC.
         """
         tz = ZoneInfo(quota.line_id.site_id.tz or "UTC")
+        holidays = self._holidays(quota.line_id, now, end)
         result = Decimal(0)
         for point_id, share, last in self._points(quota.line_id):
             begin = min(max(last or now, day_begin(quota.month, tz.key)), now)
             load = quotas.mean_load(
-                self._hours(quota, point_id, now, tz)
-                or self._days(quota, point_id, now, tz)
+                self._hours(quota, point_id, now, holidays)
+                or self._days(quota, point_id, now, tz, holidays)
             )
             left = quotas.hours_left(
-                begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC), tz
+                begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC), tz, holidays
             )
             result += quotas.still_to_come(load, left) * share / 100
         if quota.unit == "money":
             result += self._charges(quota, now)
         return result
+
+    def _holidays(self, line, now, end):
+        """The dates of them since the hours that are looked at, until the end."""
+        wallet = line.sudo().wallet_id  # sudo: a head of department reads no tariffs
+        begin, end = (now - WEEKS).date(), end.date() + timedelta(days=1)
+        found = self.env["energy.forecast"]._holidays(wallet, begin, end)
+        return found.get(wallet.id, set())
 
     def _points(self, line):
         """(service point id, share in per cent, its last reading) as they are now."""
@@ -64,7 +73,7 @@ class EnergyLineForecast(models.AbstractModel):
         )
         return [(point_id, Decimal(share), last) for point_id, share, last in rows]
 
-    def _hours(self, quota, point_id, now, tz):
+    def _hours(self, quota, point_id, now, holidays):
         """The usual hours, for ``quotas.mean_load``; empty where there are none."""
         if "energy.interval" not in self.env:
             return []
@@ -76,7 +85,9 @@ class EnergyLineForecast(models.AbstractModel):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT hour.weekday, hour.hour, sum(%(value)s)::text, sum(hour.covered)
+                SELECT CASE WHEN hour.day = ANY(%(holidays)s) THEN %(sunday)s
+                            ELSE hour.weekday END,
+                       hour.hour, sum(%(value)s)::text, sum(hour.covered)
                   FROM energy_interval hour
                   JOIN energy_tariff tariff ON tariff.id = hour.tariff_id
                   JOIN uom_uom unit ON unit.id = tariff.register_uom_id
@@ -87,6 +98,8 @@ class EnergyLineForecast(models.AbstractModel):
                  GROUP BY 1, 2 HAVING sum(%(value)s) IS NOT NULL
                 """,
                 value=value,
+                holidays=list(holidays),
+                sunday=quotas.SUNDAY,
                 kwh=self.env.ref("uom.product_uom_kwh").id,
                 point=point_id,
                 since=now - WEEKS,
@@ -99,7 +112,7 @@ class EnergyLineForecast(models.AbstractModel):
             for weekday, hour, amount, covered in rows
         ]
 
-    def _days(self, quota, point_id, now, tz):
+    def _days(self, quota, point_id, now, tz, holidays):
         """The usual days, spread evenly over their hours."""
         today = now.replace(tzinfo=UTC).astimezone(tz).date()
         since = today - WEEKS
@@ -135,7 +148,11 @@ class EnergyLineForecast(models.AbstractModel):
         days = (today - min(used)).days
         known = [min(used) + timedelta(days=number) for number in range(days)]
         return [
-            ((day.weekday(), hour), used.get(day, Decimal(0)) / 24, 3600)
+            (
+                (quotas.weekday(day, holidays), hour),
+                used.get(day, Decimal(0)) / 24,
+                3600,
+            )
             for day in known
             for hour in range(24)
         ]

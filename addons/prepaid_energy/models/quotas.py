@@ -148,11 +148,20 @@ def next_loads(loads, percent, *, hard, rested, margin=MARGIN):
 # ---------------------------------------------------------------------- forecast
 
 
-def hours_left(now, end, tz):
+SUNDAY = 6
+
+
+def weekday(day, holidays=()):
+    """0 for Monday; a holiday is like a Sunday."""
+    return SUNDAY if day in holidays else day.weekday()
+
+
+def hours_left(now, end, tz, holidays=()):
     """The hours from ``now`` until ``end`` by the local clock.
 
     :param datetime now, end: with a time zone.
     :param tz: ``zoneinfo.ZoneInfo`` of the site.
+    :param holidays: local dates that are like Sundays.
     :return: dict (weekday, hour) -> Decimal number of such hours. Each UTC hour counts
         once, so a day of 23 or 25 hours is right.
     """
@@ -162,7 +171,7 @@ def hours_left(now, end, tz):
     while moment < end:
         following = min(moment.replace(minute=0, second=0, microsecond=0) + HOUR, end)
         local = moment.astimezone(tz)
-        slot = local.weekday(), local.hour
+        slot = weekday(local.date(), holidays), local.hour
         part = Decimal(str((following - moment).total_seconds())) / 3600
         counts[slot] = counts.get(slot, Decimal(0)) + part
         moment = following

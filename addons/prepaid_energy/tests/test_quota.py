@@ -304,6 +304,26 @@ class TestForecast(LineCase):
         # half of Tuesday the 16th, then ten working days until the 30th
         self.assertAlmostEqual(quota.forecast - quota.used, 10.5 * 48, 3)
 
+    def test_a_holiday_to_come_is_as_quiet_as_a_sunday(self):
+        """Friday the 19th of June is off for everybody, as the 25th of May was."""
+        quota = self.plan(self.line_a, 800)
+        for number in range(28):
+            day = fields.Date.to_date("2026-05-19") + timedelta(days=number)
+            rests = day.weekday() > 4 or str(day) == "2026-05-25"
+            self.use(self.a1, 0 if rests else 48, day)
+        calendar = self.env.company.resource_calendar_id
+        for day in ("2026-05-25", "2026-06-19"):
+            self.env["resource.calendar.leaves"].create(
+                {
+                    "name": "Off",
+                    "calendar_id": calendar.id,
+                    "date_from": f"{day} 00:00:00",
+                    "date_to": f"{day} 23:59:59",
+                }
+            )
+        quota._watch()
+        self.assertAlmostEqual(quota.forecast - quota.used, 9.5 * 48, 3)
+
     def test_a_share_counts_as_a_share(self):
         quota = self.plan(self.line_b, 800)
         self.share(self.line_b, self.a1, 25)

@@ -1,7 +1,7 @@
 """The arithmetic of quotas, by properties over random cases; no database."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -188,6 +188,13 @@ class TestQuotas(BaseCase):
             left = quotas.hours_left(begin, end, CHICAGO)
             self.assertEqual(left.get((begin.weekday(), hour), 0), hours, day)
             self.assertEqual(sum(left.values()), 23 + hours, day)
+
+    def test_a_holidays_hours_are_a_sundays(self):
+        begin = datetime(2026, 11, 25, 6, tzinfo=UTC)  # Wednesday 00:00 there
+        end = begin + timedelta(days=3)
+        left = quotas.hours_left(begin, end, CHICAGO, {date(2026, 11, 26)})
+        self.assertEqual({day for day, _hour in left}, {2, 6, 4})
+        self.assertEqual(left[6, 0], 1)
 
     def test_a_steady_load_goes_on(self):
         series = [
