@@ -76,6 +76,7 @@
         "wizards/energy_tariff_enforce_views.xml",
         "wizards/energy_tariff_import_views.xml",
         "views/menus.xml",
+        "views/energy_opening_views.xml",
         "views/energy_notice_views.xml",
         "views/digest_digest_views.xml",
         "wizards/energy_setup_views.xml",

@@ -53,6 +53,7 @@ from . import (
     energy_meter_phases,
     energy_meter_placement,
     energy_gateway_broker,
+    energy_opening,
     energy_policy,
     energy_notice,
     energy_policy_escalation,

@@ -4,6 +4,7 @@ from odoo.tools import SQL, format_date
 
 KINDS = [
     ("topup", "Top-up"),
+    ("opening", "Opening Balance"),
     ("grant", "Grant"),
     ("consumption", "Consumption"),
     ("fee", "Fee"),

@@ -23,6 +23,7 @@ from . import (
     test_line_shares,
     test_load_limit,
     test_loss,
+    test_month_end,
     test_pages,
     test_phases,
     test_plain_pdf,
