@@ -61,7 +61,9 @@ class EnergyAdvance(models.Model):
     amount_used = fields.Monetary("Used", required=True, readonly=True)
     net_used = fields.Monetary(required=True, readonly=True)
     tax_used = fields.Monetary(required=True, readonly=True)
-    amount_open = fields.Monetary("Open", compute="_compute_amount_open", store=True)
+    amount_open = fields.Monetary(
+        "Not Used Yet", compute="_compute_amount_open", store=True
+    )
     use_ids = fields.One2many("energy.advance.use", "advance_id", "Used By")
 
     @api.depends("amount", "amount_used")

@@ -44,7 +44,7 @@ class EnergyVoucher(models.Model):
             ("issued", "Issued"),
             ("sold", "Sold"),
             ("redeemed", "Redeemed"),
-            ("void", "Void"),
+            ("void", "Voided"),
             ("expired", "Expired"),
         ],
         required=True,

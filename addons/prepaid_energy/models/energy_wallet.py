@@ -81,7 +81,7 @@ class EnergyWallet(models.Model):
         help="Usage that has lowered the balance and has no ledger row yet.",
     )
     level = fields.Selection(
-        [("normal", "Normal"), ("low", "Low"), ("cut", "Cut Off")],
+        [("normal", "Normal"), ("low", "Low"), ("cut", "Cut off")],
         readonly=True,
         copy=False,
         default="normal",

@@ -224,20 +224,25 @@ class Statement:
         return SQL("%s UNION ALL %s", self._ledger_rows(), self._usage_rows())
 
     def _ledger_rows(self):
+        """A top-up reads as in the portal, in the language of who looks."""
         return SQL(
             """
             SELECT span.place, entry.at, 1, entry.id,
                    (entry.at AT TIME ZONE 'UTC' AT TIME ZONE span.tz)::date,
                    entry.at AT TIME ZONE 'UTC' AT TIME ZONE span.tz,
-                   entry.kind, entry.name, NULL::text, NULL::int, entry.amount::text,
-                   NULL::text
-              FROM %s
+                   entry.kind,
+                   COALESCE(replace(%(topup)s, '%%s', payment.name), entry.name),
+                   NULL::text, NULL::int, entry.amount::text, NULL::text
+              FROM %(spans)s
               JOIN energy_wallet_entry entry ON entry.wallet_id = span.wallet_id
                AND entry.at >= span.low AND entry.at < span.high
-             WHERE NOT (entry.kind IN %s AND entry.service_point_id IS NOT NULL)
+              LEFT JOIN account_payment payment ON payment.id = entry.payment_id
+               AND entry.kind = 'topup'
+             WHERE NOT (entry.kind IN %(kinds)s AND entry.service_point_id IS NOT NULL)
             """,
-            self._spans(),
-            CONSUMPTION,
+            topup=self.env._("Top-up %s"),
+            spans=self._spans(),
+            kinds=CONSUMPTION,
         )
 
     def _usage_rows(self):

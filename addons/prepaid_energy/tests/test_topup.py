@@ -1,9 +1,11 @@
+from datetime import timedelta
 from decimal import Decimal
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.account_payment.tests.common import AccountPaymentCommon
+from odoo.addons.prepaid_energy.reports.statement import Statement
 
 from .common import EnergyCase, set_up_park
 
@@ -56,6 +58,18 @@ class TestCounter(EnergyCase):
         payment.action_validate()
         self.assertEqual(payment.move_id.state, "posted")
         self.assertEqual(self.exact_balance(), Decimal(20))
+
+    def test_a_statement_names_it_in_the_language_of_who_looks(self):
+        self.env["res.lang"]._activate_lang("es_ES")
+        self.env["ir.module.module"]._load_module_terms(["prepaid_energy"], ["es_ES"])
+        self.topup(50).action_topup()
+        entry = self.wallet.entry_ids
+        day = entry.at.date()
+        first, last = day - timedelta(days=1), day + timedelta(days=1)
+        for lang, words in (("en_US", "Top-up"), ("es_ES", "Recarga")):
+            wallet = self.wallet.with_context(lang=lang)
+            names = {line.name for line in Statement(wallet, first, last).lines()}
+            self.assertIn(f"{words} {entry.payment_id.name}", names)
 
     def test_limits(self):
         for amount in (0, -5, 4.99, 500.01):
