@@ -136,12 +136,14 @@ class PortalStatement(PortalEnergy):
         found = request.env.execute_query(
             SQL(
                 """
-                SELECT least((SELECT min(at)::date FROM energy_wallet_entry
-                               WHERE wallet_id = %(id)s),
+                SELECT least((SELECT (min(at) AT TIME ZONE 'UTC'
+                                      AT TIME ZONE %(tz)s)::date
+                                FROM energy_wallet_entry WHERE wallet_id = %(id)s),
                              (SELECT min(day) FROM energy_usage
                                WHERE wallet_id = %(id)s))
                 """,
                 id=wallet.id,
+                tz=wallet._clocks()[wallet.id],
             )
         )
         month = self._energy_today(wallet).replace(day=1)

@@ -1,6 +1,10 @@
 """Pictures of losses as data: a heat map of hours and days, the flow through a site."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..rating.clock import zone
 
 # from calm to bad, apart by brightness too; and where nothing is known
 SHADES = ("#f1f3f5", "#fde2c4", "#fbb97a", "#f08a4b", "#d1495b", "#7b1e3a")
@@ -12,38 +16,65 @@ HEIGHT = 360
 SMALL = 12  # children of a feeder that are drawn by name
 
 
-def heat_map(rows):
+def heat_map(rows, tz="UTC"):
     """Cells of a heat map, a row for each day.
 
-    :param rows: (day, hour, kWh or None where it is not known), floats.
-    :return: dict: days [(y, text)], cells [dict x, y, fill, title], top (the value of
-        the darkest shade), height.
+    Where the clock is set back, an hour comes twice: its cell is two narrow ones. Where
+    it is set forward, the hour that does not exist has an empty frame.
+
+    :param rows: (day, hour, kWh or None where it is not known), floats; by time.
+    :param tz: the name of the time zone that days and hours go by.
+    :return: dict: days [(y, text)], cells [dict x, y, width, fill, title], skipped
+        [dict x, y, title], top (the value of the darkest shade), height.
     """
     days = sorted({row[0] for row in rows}, reverse=True)
     places = {day: TOP + number * CELL for number, day in enumerate(days)}
     top = max((value for _day, _hour, value in rows if value is not None), default=0)
-    cells = []
+    hours = defaultdict(list)
     for day, hour, value in rows:
-        known = value is not None
-        text = f"{value:.2f} kWh" if known else "?"
-        cells.append(
-            {
-                "x": LEFT + hour * CELL,
-                "y": places[day],
-                "fill": SHADES[shade(value, top)] if known else UNKNOWN,
-                "title": f"{day} {hour:02}:00: {text}",
-            }
-        )
+        hours[day, hour].append(value)
+    cells = []
+    for (day, hour), values in hours.items():
+        width = (CELL - 2 * len(values)) // len(values)
+        for number, value in enumerate(values):
+            known = value is not None
+            text = f"{value:.2f} kWh" if known else "?"
+            which = f" ({number + 1}/{len(values)})" if len(values) > 1 else ""
+            cells.append(
+                {
+                    "x": LEFT + hour * CELL + number * (width + 2),
+                    "y": places[day],
+                    "width": width,
+                    "fill": SHADES[shade(value, top)] if known else UNKNOWN,
+                    "title": f"{day} {hour:02}:00{which}: {text}",
+                }
+            )
+    skipped = [
+        {"x": LEFT + hour * CELL, "y": places[day], "title": f"{day} {hour:02}:00"}
+        for day in days
+        for hour in skipped_hours(day, tz)
+        if (day, hour) not in hours
+    ]
     return {
         "days": [(places[day] + 13, str(day)) for day in days],
         "hours": [(LEFT + hour * CELL + 9, hour) for hour in range(0, 24, 3)],
         "cells": cells,
+        "skipped": skipped,
         "top": top,
         "shades": SHADES,
         "unknown": UNKNOWN,
         "height": TOP + len(days) * CELL + 4,
         "width": LEFT + 24 * CELL + 4,
     }
+
+
+def skipped_hours(day, tz):
+    """The hours of a day that a clock leaves out, set forward."""
+    clock = zone(tz)
+    for hour in range(24):
+        wall = datetime(day.year, day.month, day.day, hour, tzinfo=clock)
+        if wall.astimezone(UTC).astimezone(clock).hour != hour:
+            yield hour
 
 
 def shade(value, top):

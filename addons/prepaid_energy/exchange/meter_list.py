@@ -7,13 +7,17 @@ import csv
 import io
 import re
 import unicodedata
+import zlib
 from decimal import Decimal, InvalidOperation
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 MAX_ROWS = 20_000
+MAX_COLUMNS = 100  # of a workbook that are looked at …
+MAX_LINES = 2_000_000  # … and lines, most of them empty
+MAX_UNPACKED = 50_000_000  # bytes: a workbook is a zip file, a small one may be huge
 REGISTER_DECIMALS = 3
 REGISTER_LIMIT = Decimal(10) ** 8
 # column: the names by which it is known, compared without case, spaces and signs
@@ -61,6 +65,17 @@ SAMPLE = (
 )
 YES = {"yes", "y", "true", "1", "x", "sí", "si", "是"}
 NO = {"no", "n", "false", "0", "否"}
+BROKEN = (
+    BadZipFile,
+    EOFError,
+    InvalidFileException,
+    LookupError,
+    OSError,
+    RuntimeError,  # with a password
+    SyntaxError,  # of XML
+    ValueError,
+    zlib.error,
+)
 
 
 class MeterListError(ValueError):
@@ -109,7 +124,8 @@ def read(data, filename=""):
 
     :param bytes data: the file; xlsx is known by its content.
     :return: list of :class:`Row`; empty lines are left out.
-    :raise MeterListError: no table, no column ``point``, a column twice, too long.
+    :raise MeterListError: no table, no column ``point``, a column twice, too long,
+        a workbook that unpacks to too much.
     """
     table = _xlsx(data) if data[:4] == b"PK\x03\x04" else _csv(data)
     rows = iter(table)
@@ -178,12 +194,33 @@ def _csv(data):
 
 
 def _xlsx(data):
+    """The lines of a workbook's first sheet that are not empty.
+
+    Gaps between cells cost nothing in the file: empty lines are not made into lists,
+    far columns are not read.
+    """
+    try:
+        size = _unpacked_size(data)
+    except BROKEN as error:
+        raise MeterListError("unreadable", str(error)) from error
+    if size > MAX_UNPACKED:
+        raise MeterListError("unpacked", f"{size / 10**6:.0f}")
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        for number, cells in enumerate(book.worksheets[0].values, 1):
-            yield number, [_cell(cell) for cell in cells]
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+        lines = book.worksheets[0].iter_rows(
+            max_row=MAX_LINES, max_col=MAX_COLUMNS, values_only=True
+        )
+        for number, cells in enumerate(lines, 1):
+            if cells.count(None) < len(cells):
+                yield number, [_cell(cell) for cell in cells]
+    except BROKEN as error:
         raise MeterListError("unreadable", str(error)) from error
+
+
+def _unpacked_size(data):
+    """Bytes by the directory of a zip file; no more of a part is ever unpacked."""
+    with ZipFile(io.BytesIO(data)) as parts:
+        return sum(part.file_size for part in parts.infolist())
 
 
 def _cell(value):

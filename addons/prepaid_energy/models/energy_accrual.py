@@ -45,7 +45,9 @@ class EnergyAccrual(models.Model):
     date = fields.Date(
         "Month End",
         required=True,
-        default=lambda self: fields.Date.today().replace(day=1) - timedelta(days=1),
+        default=lambda self: (
+            self.env.company._energy_today().replace(day=1) - timedelta(days=1)
+        ),
         help="Post it before the month's billing run, if that is dated later.",
     )
     move_id = fields.Many2one("account.move", "Entry", readonly=True, copy=False)
@@ -82,7 +84,7 @@ class EnergyAccrual(models.Model):
             accrual._post()
 
     def _post(self):
-        if self.date > fields.Date.today():
+        if self.date > self.company_id._energy_today():
             raise UserError(
                 self.env._("%s has not come yet: nothing is known of it.", self.date)
             )

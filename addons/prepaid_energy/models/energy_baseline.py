@@ -3,6 +3,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from .clock import local_day
 from .protected import refuse, without_defaults
 
 # What the fit rests on: changed, it has to be made again.
@@ -272,6 +273,4 @@ class EnergyBaseline(models.Model):
 
     def _last_day(self):
         """The last day that is over, by the clock of the site."""
-        local = self.with_context(tz=self.site_id.tz or "UTC")
-        now = fields.Datetime.context_timestamp(local, fields.Datetime.now())
-        return now.date() - timedelta(days=1)
+        return local_day(self.site_id.tz) - timedelta(days=1)

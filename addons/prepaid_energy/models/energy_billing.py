@@ -70,7 +70,7 @@ class EnergyBilling(models.Model):
 
     @api.model
     def _last_month_end(self):
-        return fields.Date.today().replace(day=1) - timedelta(days=1)
+        return self.env.company._energy_today().replace(day=1) - timedelta(days=1)
 
     @api.depends("date_to")
     def _compute_name(self):
@@ -153,7 +153,7 @@ class EnergyBilling(models.Model):
 
     def _check(self):
         self.ensure_one()
-        if self.date_to >= fields.Date.today():
+        if self.date_to >= self.company_id._energy_today():
             raise UserError(
                 self.env._("%s is not over yet: bill until a day before.", self.date_to)
             )

@@ -1,4 +1,4 @@
-from odoo import api, fields, models
+from odoo import api, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
 
@@ -99,7 +99,7 @@ class EnergyBooks(models.AbstractModel):
     @api.model
     def _today(self, company):
         """The accounting date of what happens now."""
-        return fields.Date.context_today(self.with_company(company))
+        return company._energy_today()
 
     @api.model
     def _sale_journal(self, company):

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from . import quotas
+from .clock import local_day
 
 
 class EnergyLine(models.Model):
@@ -246,9 +247,7 @@ class EnergyLine(models.Model):
 
     def _today(self, moment=None):
         """The day by the clock of the site, see :meth:`_month`."""
-        moment = moment or fields.Datetime.now()
-        local = self.with_context(tz=self.site_id.tz or "UTC")
-        return fields.Datetime.context_timestamp(local, moment).date()
+        return local_day(self.site_id.tz, moment)
 
     def _shed_reason(self):
         """Why the line's quota cuts, for the audit."""

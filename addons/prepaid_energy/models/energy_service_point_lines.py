@@ -59,8 +59,7 @@ class EnergyServicePoint(models.Model):
 
     def _site_today(self):
         """The day by the clock of the site."""
-        local = self.with_context(tz=self.site_id.tz or "UTC")
-        return fields.Datetime.context_timestamp(local, fields.Datetime.now()).date()
+        return self.site_id._today()
 
     # ------------------------------------------------------------------ shedding
 

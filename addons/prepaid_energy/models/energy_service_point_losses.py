@@ -62,11 +62,9 @@ class EnergyServicePoint(models.Model):
 
     def _compute_loss_picture(self):
         for point in self:
+            since = point.site_id._today() - timedelta(days=DAYS)
             rows = self.env["energy.loss"].search_read(
-                [
-                    ("service_point_id", "=", point.id),
-                    ("day", ">", fields.Date.subtract(fields.Date.today(), days=DAYS)),
-                ],
+                [("service_point_id", "=", point.id), ("day", ">", since)],
                 ["day", "hour", "unexplained", "known"],
                 order="at",
             )
@@ -75,7 +73,8 @@ class EnergyServicePoint(models.Model):
                 for row in rows
             ]
             point.loss_picture = cells and self.env["ir.qweb"]._render(
-                "prepaid_energy.loss_heat_map", loss_picture.heat_map(cells)
+                "prepaid_energy.loss_heat_map",
+                loss_picture.heat_map(cells, point.site_id.tz),
             )
 
     @api.model_create_multi

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 
 from odoo.addons.base.models.res_partner import _tz_get
 
+from .clock import local_day
 from .protected import refuse, without_defaults
 
 STOP = {"cutoffs_stopped", "stopped_by_id", "stopped_at"}
@@ -55,6 +56,10 @@ class EnergySite(models.Model):
         counts = {site.id: count for site, count in groups}
         for site in self:
             site.service_point_count = counts.get(site.id, 0)
+
+    def _today(self):
+        """The day by the clock of the site."""
+        return local_day(self.tz)
 
     def _default_user_id(self):
         """Who makes the site, unless a machine does."""

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from odoo import fields, models
 
 from ..exchange import loss_picture
@@ -21,7 +23,7 @@ class EnergySite(models.Model):
 
     def _flow_roots(self, commodity):
         """The trees of points with what each had in the last days."""
-        since = fields.Date.subtract(fields.Date.today(), days=DAYS)
+        since = self._today() - timedelta(days=DAYS)
         mine = [("site_id", "=", self.id), ("commodity", "=", commodity)]
         recent = [*mine, ("day", ">", since)]
         energies = dict(

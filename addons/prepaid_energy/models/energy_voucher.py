@@ -216,8 +216,7 @@ class EnergyVoucher(models.Model):
 
     def _today(self):
         company = self.company_id or self.env.company
-        tz = company.partner_id.tz or self.env.user.tz
-        return fields.Date.context_today(self.with_context(tz=tz))
+        return company._energy_today()
 
     @api.model
     def _cron_expire(self):
@@ -225,7 +224,7 @@ class EnergyVoucher(models.Model):
         overdue = self.search(
             [
                 ("state", "in", ("issued", "sold")),
-                ("expires_on", "<", fields.Date.today()),
+                ("expires_on", "<", fields.Date.add(fields.Date.today(), days=1)),
             ],
             limit=EXPIRE_LIMIT,
         )

@@ -71,17 +71,25 @@ class EnergyWallet(models.Model):
         rows = self.env.execute_query(
             SQL(
                 """
-                SELECT wallet_id, sum(amount_total)::text, min(day)
-                  FROM energy_usage WHERE wallet_id = ANY(%s) AND day > %s
-                 GROUP BY 1 HAVING sum(amount_total) > 0
+                SELECT used.wallet_id, sum(used.amount_total)::text,
+                       min(used.day::timestamp AT TIME ZONE tariff.tz
+                           AT TIME ZONE 'UTC')
+                  FROM energy_usage used
+                  JOIN energy_tariff tariff ON tariff.id = used.tariff_id
+                 WHERE used.wallet_id = ANY(%(wallets)s)
+                   AND used.day > %(now)s::date - %(days)s - 1
+                   AND used.day > (%(now)s::timestamp AT TIME ZONE 'UTC'
+                                   AT TIME ZONE tariff.tz)::date - %(days)s
+                 GROUP BY 1 HAVING sum(used.amount_total) > 0
                 """,
-                self.ids,
-                now.date() - timedelta(days=USE_DAYS),
+                wallets=self.ids,
+                now=now,
+                days=USE_DAYS,
             )
         )
         uses = {}
         for wallet_id, amount, first in rows:
-            elapsed = now - fields.Datetime.to_datetime(first)
+            elapsed = now - first
             seconds = int(max(elapsed, SHORTEST).total_seconds())
             uses[wallet_id] = Decimal(amount) * 86400 / seconds
         return uses

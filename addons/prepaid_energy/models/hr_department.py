@@ -40,8 +40,8 @@ class HrDepartment(models.Model):
     def _energy_standin(self):
         """Who stands in for the head today, or none."""
         self.ensure_one()
-        today = fields.Date.context_today(self)
         department = self.sudo()  # sudo: as above
+        today = (department.company_id or self.env.company)._energy_today()
         if (
             department.energy_standin_id.active
             and department.energy_standin_from <= today <= department.energy_standin_to

@@ -3,6 +3,8 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from .clock import local_day
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
@@ -289,6 +291,14 @@ class ResCompany(models.Model):
                 **values,
             }
         )
+
+    def _energy_today(self):
+        """The company's day: by the clock of its address, or of who asks.
+
+        A scheduled action asks without a clock of its own, and would get UTC's day.
+        """
+        tz = self.sudo().partner_id.tz or self.env.tz  # sudo: only the clock
+        return local_day(str(tz))
 
     def _energy_journal(self):
         """The company's journal of the energy ledger, made when it is used first.

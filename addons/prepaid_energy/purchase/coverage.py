@@ -9,6 +9,8 @@ from datetime import timedelta
 
 from odoo.tools import SQL, format_datetime
 
+from ..models.clock import local_day
+
 TOLERANCE = timedelta(hours=1)
 BOUNDS = """
 SELECT want.id, (SELECT at FROM energy_reading WHERE meter_id = want.meter
@@ -183,6 +185,12 @@ class Coverage:
                 ("service_point_id", "in", self.points.ids),
                 ("day_from", "<=", self.end.date()),
             ]
+        )
+        last = self.end - timedelta(seconds=1)
+        tasks = tasks.filtered(  # days by the clock of the tariff
+            lambda task: (
+                task.day_from <= local_day(task.service_point_id.tariff_id.tz, last)
+            )
         )
         for point in tasks.service_point_id:
             self.doubts.append(self.env._("%s waits to be rated again.", point.name))

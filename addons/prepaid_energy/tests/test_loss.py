@@ -1,6 +1,6 @@
 """Losses of feeders: what is measured, what is technical, what is left out."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from odoo.exceptions import AccessError, UserError
@@ -8,6 +8,8 @@ from odoo.fields import Command
 from odoo.tests import freeze_time, tagged
 from odoo.tools import SQL
 
+from ..exchange.loss_picture import heat_map
+from ..models.clock import local_day
 from .common import add_point
 from .test_interval import IntervalCase
 
@@ -19,13 +21,14 @@ class LossCase(IntervalCase):
 
     days = 2
     hour = None  # of the day, at which it begins
+    since = None  # a moment instead
 
     def setUp(self):
         super().setUp()
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         if self.hour is not None:
             now = (now - timedelta(days=1)).replace(hour=self.hour)
-        self.begin = now - timedelta(days=self.days)
+        self.begin = self.since or now - timedelta(days=self.days)
         self.feeder, self.feeder_meter = add_point(self, "F", has_relay=False)
         self.a, _meter = add_point(self, "A", parent_id=self.feeder.id)
         self.b, _meter = add_point(self, "B", parent_id=self.feeder.id)
@@ -305,6 +308,84 @@ class TestLeaks(LossCase):
         query = SQL("SELECT count(*) FROM energy_interval_again")
         count = self.env.execute_query(query)
         self.assertEqual(count, [(0,)])
+
+
+@tagged("post_install", "-at_install")
+class TestPictureClock(LossCase):
+    """Hours and days of the pictures go by the clock of the site."""
+
+    def titles(self, picture):
+        return [cell["title"] for cell in picture["cells"]]
+
+    def test_the_doubled_hour_has_two_cells(self):
+        day = date(2026, 10, 25)
+        rows = [(day, 1, 1.0), (day, 2, 5.0), (day, 2, 3.0), (day, 3, None)]
+        picture = heat_map(rows, "Europe/Berlin")
+        self.assertEqual(
+            self.titles(picture),
+            [
+                "2026-10-25 01:00: 1.00 kWh",
+                "2026-10-25 02:00 (1/2): 5.00 kWh",
+                "2026-10-25 02:00 (2/2): 3.00 kWh",
+                "2026-10-25 03:00: ?",
+            ],
+        )
+        spans = sorted(
+            (cell["x"], cell["x"] + cell["width"]) for cell in picture["cells"]
+        )
+        for (_left, right), (left, _right) in zip(spans, spans[1:], strict=False):
+            self.assertLess(right, left, "no cell hides another")
+        self.assertEqual(picture["skipped"], [])
+
+    def test_the_skipped_hour_is_a_frame(self):
+        day = date(2026, 3, 29)
+        picture = heat_map([(day, 1, 4.0), (day, 3, 5.0)], "Europe/Berlin")
+        [frame] = picture["skipped"]
+        self.assertEqual(frame["title"], "2026-03-29 02:00")
+        self.assertNotIn(frame["x"], [cell["x"] for cell in picture["cells"]])
+        self.assertEqual(heat_map([(day, 1, 4.0)], "UTC")["skipped"], [])
+
+    def test_the_day_of_a_clock(self):
+        moment = datetime(2026, 6, 30, 23, 30)
+        self.assertEqual(local_day("Asia/Tokyo", moment), date(2026, 7, 1))
+        self.assertEqual(local_day("America/Lima", moment), date(2026, 6, 30))
+        self.assertEqual(local_day(False, moment), date(2026, 6, 30))
+
+
+@tagged("post_install", "-at_install")
+class TestPictureNight(LossCase):
+    since = datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+    def test_a_night_of_25_hours_on_the_page(self):
+        self.site.tz = self.tariff.tz = "Europe/Berlin"
+        self.run_hours(25, 100, 60, 35)
+        self.losses()
+        with freeze_time("2026-10-27 12:00:00"):
+            picture = str(self.feeder.loss_picture)
+        self.assertEqual(picture.count("<title"), 25)
+        self.assertEqual(picture.count("02:00 ("), 2)
+        self.assertNotIn("no such hour", picture)
+
+
+@tagged("post_install", "-at_install")
+class TestPictureDays(LossCase):
+    since = datetime(2026, 6, 1, 1, tzinfo=UTC)  # 10:00 in Tokyo
+
+    def test_the_last_days_end_with_the_day_of_the_site(self):
+        self.site.tz = self.tariff.tz = "Asia/Tokyo"
+        self.run_hours(2, 100, 60, 35)
+        self.losses()
+        flow_day = timedelta(days=2)  # it shows 30 days, the heat map 28
+        # 28 June 23:59 there: the 28th day is the first of June
+        with freeze_time("2026-06-28 14:59:00"):
+            self.assertTrue(self.feeder.loss_picture)
+        with freeze_time(datetime(2026, 6, 28, 14, 59) + flow_day):
+            self.assertTrue(self.site.flow_picture)
+        self.env.invalidate_all()
+        with freeze_time("2026-06-28 15:01:00"):
+            self.assertFalse(self.feeder.loss_picture)
+        with freeze_time(datetime(2026, 6, 28, 15, 1) + flow_day):
+            self.assertFalse(self.site.flow_picture)
 
 
 @tagged("post_install", "-at_install")

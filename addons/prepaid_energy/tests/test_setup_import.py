@@ -3,6 +3,7 @@ import csv
 import io
 import logging
 import time
+import zipfile
 
 from openpyxl import Workbook
 
@@ -295,6 +296,67 @@ class TestSetupImport(TransactionCase):
             "preview %.1f s, all %.1f s", seen - begin, time.monotonic() - begin
         )
         self.assertLess(time.monotonic() - begin, 120)
+
+    def test_the_e_mail_of_a_row_with_an_error_is_not_used(self):
+        rows = (
+            "A,,Smith,wrong@smith.example,X-1,,,,5/0,,,\n"  # no ratio
+            "B,Nowhere,Smith,nor@smith.example,X-2,,,,,,,\n"  # no such feeder
+            "C,,Smith,,X-3,,,,,,,\n"
+        )
+        self.load(HEAD + rows)
+        partner = self.point("C").wallet_id.partner_id
+        self.assertEqual(partner.name, "Smith")
+        self.assertFalse(partner.email)
+
+    def test_a_row_is_not_measured_by_the_e_mail_of_one_with_an_error(self):
+        rows = (
+            "A,,Smith,wrong@smith.example,X-1,,,,5/0,,,\n"
+            "B,,Smith,b@smith.example,X-2,,,,,,,\n"
+            "C,,Smith,c@smith.example,X-3,,,,,,,\n"
+        )
+        wizard = self.load(HEAD + rows)
+        notes = wizard.row_ids.sorted("number").mapped("note")
+        self.assertIn("b@smith.example in a row above", notes[2])
+        self.assertEqual(self.point("B").wallet_id.partner_id.email, "b@smith.example")
+
+    def test_a_small_workbook_that_unpacks_to_much_is_refused(self):
+        book = Workbook()
+        book.active.append(["Point"])
+        book.active.append(["A"])
+        file = io.BytesIO()
+        book.save(file)
+        with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as parts:
+            for number in range(6):
+                parts.writestr(f"xl/media/{number}.bin", b"0" * 10_000_000)
+        self.assertLess(len(file.getvalue()), 100_000)
+        with self.assertRaisesRegex(UserError, "unpacks to 60 MB, more than 50 MB"):
+            self.preview(file.getvalue())
+
+    def test_a_part_that_is_larger_than_its_entry_says_is_cut(self):
+        """What the directory understates is not unpacked."""
+        book = Workbook()
+        book.active.append(["Point", *["x" * 1000] * 50])
+        file = io.BytesIO()
+        book.save(file)
+        name = "xl/worksheets/sheet1.xml"
+        with zipfile.ZipFile(file) as parts:
+            size = parts.getinfo(name).file_size
+        data = file.getvalue().replace(size.to_bytes(4, "little"), b"\x40\0\0\0")
+        with self.assertRaisesRegex(UserError, "no csv or xlsx"):
+            self.preview(data)
+
+    def test_cells_far_out_cost_nothing(self):
+        book = Workbook()
+        book.active.append(["Point"])
+        book.active["A2"] = "A"
+        book.active["XFD2"] = "far"
+        book.active["A1048576"] = "B"
+        file = io.BytesIO()
+        book.save(file)
+        begin = time.monotonic()
+        wizard = self.preview(file.getvalue())
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual(wizard.row_ids.mapped("number"), [2, 1048576])
 
     def test_the_site_keeps_a_note(self):
         wizard = self.load(PARK)

@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.fields import Command
 from odoo.tools import SQL
 
-from ..models.clock import day_begin
+from ..models.clock import day_begin, local_day
 from ..models.energy_wallet import PREPAID
 
 # Ledger rows that are consumption or billed like it; all others move prepaid money.
@@ -120,13 +120,15 @@ class EnergyProof(models.TransientModel):
 
     # ------------------------------------------------------------------ the sums
 
+    def _tz(self):
+        return self.company_id.partner_id.tz or "UTC"
+
     def _parameters(self):
-        tz = self.company_id.partner_id.tz or "UTC"
         return {
             "company": self.company_id.id,
             "account": self.company_id.energy_prepayment_account_id.id or None,
             "date": self.date,
-            "end": day_begin(self.date + timedelta(days=1), tz),
+            "end": day_begin(self.date + timedelta(days=1), self._tz()),
             "kinds": PREPAID,
             "consumed": CONSUMED,
         }
@@ -337,7 +339,7 @@ class EnergyProof(models.TransientModel):
                     "wallet": wallets.browse(wallet_id),
                     "entry_id": entry_id,
                     "move_id": move_id,
-                    "date": at.date(),
+                    "date": local_day(self._tz(), at),
                     "name": name,
                     "amount": amount,
                     "counts": at < end,

@@ -181,6 +181,13 @@ class EnergySetupImport(models.TransientModel):
             return self.env._("The file has no rows below its heading.")
         if error.kind == "long":
             return self.env._("The file has more than %s rows: cut it.", error.detail)
+        if error.kind == "unpacked":
+            return self.env._(
+                "The workbook unpacks to %(size)s MB, more than %(most)s MB: save the "
+                "list alone, as csv.",
+                size=error.detail,
+                most=meter_list.MAX_UNPACKED // 10**6,
+            )
         if error.kind == "twice":
             return self.env._(
                 "The column %s means the same as another one: take one out.",

@@ -86,7 +86,9 @@ class SetupPlan:
                 self._judge_meter(entry)
                 self._judge_tenant(entry)
                 self._judge_point(entry)
+        self._judge_emails()
         self._judge_feeders()
+        self.emails = self._first_emails()
         return self.entries
 
     def _load(self):
@@ -127,7 +129,6 @@ class SetupPlan:
         self.partners = defaultdict(self.env["res.partner"].browse)
         for partner in partners:
             self.partners[fold(partner.name)] |= partner
-        self.emails = {}  # the first e-mail that the file gives a tenant
 
     def _refuse_twice(self):
         """Points, serials and places are named once in a file."""
@@ -228,14 +229,6 @@ class SetupPlan:
         if not name:
             return
         email = entry.values.get("email")
-        if email and fold(self.emails.setdefault(fold(name), email)) != fold(email):
-            entry.reasons.append(
-                env._(
-                    "%(tenant)s has the e-mail %(email)s in a row above.",
-                    tenant=name,
-                    email=self.emails[fold(name)],
-                )
-            )
         wallet = entry.point and entry.point.wallet_id
         if wallet and fold(wallet.partner_id.name) != fold(name):
             entry.reasons.append(
@@ -268,6 +261,30 @@ class SetupPlan:
                 email=partner.email,
             )
             entry.reasons.append(text)
+
+    def _judge_emails(self):
+        """A tenant has one e-mail; a row that is left out gives none."""
+        first = self._first_emails()
+        for entry in self.entries:
+            name, email = entry.values.get("tenant"), entry.values.get("email")
+            if not name or not email or entry.reasons:
+                continue
+            if fold(first[fold(name)]) != fold(email):
+                text = self.env._(
+                    "%(tenant)s has the e-mail %(email)s in a row above.",
+                    tenant=name,
+                    email=first[fold(name)],
+                )
+                entry.reasons.append(text)
+
+    def _first_emails(self):
+        """The first e-mail of each tenant, by rows without errors."""
+        emails = {}
+        for entry in self.entries:
+            name, email = entry.values.get("tenant"), entry.values.get("email")
+            if name and email and not entry.reasons:
+                emails.setdefault(fold(name), email)
+        return emails
 
     def _logs_in(self, partner):
         """Whether the contact is a user's: their e-mail opens their account."""
