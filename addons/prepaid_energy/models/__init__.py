@@ -7,6 +7,7 @@ from . import (
     account_payment_late,
     account_payment_undo,
     digest_digest,
+    energy_tenant_view,
     energy_advance,
     energy_advance_clearing,
     energy_advance_use,

@@ -23,8 +23,24 @@ class EnergyServicePoint(models.Model):
         "mail.thread",
         "mail.activity.mixin",
         "energy.alarm",
+        "energy.tenant.view",
     ]
     _order = "site_id, name, id"
+    _tenant_fields = frozenset(
+        {
+            "active",
+            "balance",
+            "commodity",
+            "company_id",
+            "currency_id",
+            "name",
+            "partner_id",
+            "power_kw",
+            "site_id",
+            "tariff_id",
+            "wallet_id",
+        }
+    )
     _parent_store = True
     _check_company_auto = True
 

@@ -49,7 +49,30 @@ class EnergyUsage(models.Model):
 
     _name = "energy.usage"
     _description = "Energy Usage"
+    _inherit = ["energy.tenant.view"]
     _order = "day desc, service_point_id, band, tier"
+    _tenant_fields = frozenset(
+        {
+            "amount",
+            "amount_total",
+            "band",
+            "charge",
+            "commodity",
+            "company_id",
+            "currency_id",
+            "day",
+            "kind",
+            "open",
+            "quantity",
+            "season",
+            "service_point_id",
+            "site_id",
+            "tariff_id",
+            "tier",
+            "uom_id",
+            "wallet_id",
+        }
+    )
     _log_access = False
     _rec_name = "day"
 

@@ -177,7 +177,7 @@ class EnergyVoucher(models.Model):
         # sudo: nobody reads codes or attempts; this method decides about both
         voucher = self.sudo().browse()
         attempts = self.env["energy.voucher.attempt"].sudo()
-        if attempts._is_blocked():
+        if attempts._is_blocked(wallet.company_id):
             return voucher, self.env._("Too many wrong codes: try again in an hour.")
         if not self._is_code(code):
             return voucher, self.env._("A digit is wrong: please compare the code.")
@@ -188,7 +188,7 @@ class EnergyVoucher(models.Model):
             ]
         )
         if not voucher:
-            attempts._count()
+            attempts._count(wallet.company_id)
             return voucher, self.env._("There is no voucher with this code.")
         problem = voucher._problem(wallet)
         if problem:

@@ -32,8 +32,38 @@ class EnergyWallet(models.Model):
 
     _name = "energy.wallet"
     _description = "Energy Wallet"
-    _inherit = ["mail.thread", "mail.activity.mixin", "portal.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "portal.mixin",
+        "energy.tenant.view",
+    ]
     _order = "name, id"
+    _tenant_fields = frozenset(
+        {
+            "accrued",
+            "active",
+            "balance",
+            "closed_on",
+            "company_id",
+            "currency_id",
+            "cut_from",
+            "days_left",
+            "debt",
+            "emergency_active",
+            "emergency_blocked",
+            "entry_count",
+            "entry_ids",
+            "kind",
+            "level",
+            "level_since",
+            "name",
+            "partner_id",
+            "reference",
+            "service_point_ids",
+            "access_url",
+        }
+    )
     _check_company_auto = True
 
     name = fields.Char(required=True, tracking=True)

@@ -28,7 +28,22 @@ class EnergyWalletEntry(models.Model):
 
     _name = "energy.wallet.entry"
     _description = "Energy Wallet Entry"
+    _inherit = ["energy.tenant.view"]
     _order = "at desc, id desc"
+    _tenant_fields = frozenset(
+        {
+            "amount",
+            "at",
+            "company_id",
+            "currency_id",
+            "day",
+            "kind",
+            "name",
+            "payment_id",
+            "service_point_id",
+            "wallet_id",
+        }
+    )
     _log_access = False
 
     wallet_id = fields.Many2one(

@@ -27,9 +27,36 @@ class EnergyUsageReport(models.Model):
 
     _name = "energy.usage.report"
     _description = "Consumption Analysis"
+    _inherit = ["energy.tenant.view"]
     _auto = False
     _rec_name = "day"
     _order = "day desc, id desc"
+    _tenant_fields = frozenset(
+        {
+            "amount",
+            "amount_total",
+            "band",
+            "charge",
+            "commodity",
+            "company_id",
+            "currency_id",
+            "day",
+            "kind",
+            "levies",
+            "partner_id",
+            "price",
+            "price_all_in",
+            "quantity",
+            "season",
+            "service_point_id",
+            "site_id",
+            "tariff_id",
+            "tier",
+            "uom_id",
+            "wallet_id",
+            "wallet_kind",
+        }
+    )
 
     day = fields.Date(readonly=True, help="By the clock of the tariff.")
     service_point_id = fields.Many2one("energy.service.point", readonly=True)

@@ -65,6 +65,58 @@ class TestAccess(EnergyCase):
             with self.assertRaises(AccessError):
                 self.env[model].with_user(self.portal_user).create({})
 
+    def test_a_tenant_does_not_see_the_feeder(self):
+        feeder, _meter = add_point(self, "M-FEEDER")
+        self.point.parent_id = feeder
+        mine = self.point.with_user(self.portal_user)
+        for attempt in (
+            lambda: mine.read(["parent_id"]),
+            lambda: mine.search_read([], ["parent_path"]),
+            lambda: mine.parent_id,
+            lambda: mine.search([("parent_id.name", "like", "FEEDER")]),
+            lambda: mine.search([("parent_id", "=", feeder.id)]),
+            lambda: mine.search([], order="parent_id"),
+            lambda: mine._read_group([], ["parent_id"]),
+            lambda: mine.web_read({"parent_id": {"fields": {"display_name": {}}}}),
+        ):
+            with self.assertRaises(AccessError):
+                attempt()
+        self.assertNotIn("parent_id", mine.fields_get())
+        [values] = mine.read()
+        self.assertFalse(
+            {"parent_id", "meter_id", "why", "supply_state", "rating_state"} & {*values}
+        )
+        self.assertEqual(values["name"], self.point.name)
+        office = new_test_user(
+            self.env, "office", groups="prepaid_energy.group_energy_user"
+        )
+        self.assertEqual(self.point.with_user(office).parent_id, feeder)
+
+    def test_a_tenant_reads_of_the_own_records_what_the_portal_shows(self):
+        for model in (*MODELS, "energy.usage.report"):
+            mine = self.env[model].with_user(self.portal_user)
+            shown = mine._tenant_fields | {"id", "display_name"}
+            self.assertLessEqual(mine._tenant_fields, {*mine._fields}, model)
+            self.assertLessEqual(
+                {*mine.fields_get()}, shown | {"create_date", "write_date"}, model
+            )
+            rows = mine.search_read([], limit=1)
+            if model != "energy.usage.report":
+                self.assertTrue(rows, model)
+        for model, names in (
+            (
+                "energy.wallet",
+                ("policy_id", "portal_user_ids", "warned", "message_ids"),
+            ),
+            ("energy.wallet.entry", ("source_key", "user_id", "voucher_id")),
+            ("energy.usage", ("version_id", "reason", "amount_settled")),
+            ("energy.service.point", ("stop_reason", "lockout_user_id", "loss_limit")),
+        ):
+            for name in names:
+                self.assertIn(name, self.env[model]._fields)
+                with self.assertRaises(AccessError, msg=name):
+                    self.env[model].with_user(self.portal_user).search_read([], [name])
+
     def test_a_tenant_reads_no_plant_data(self):
         for model in (
             "energy.meter",

@@ -5,6 +5,7 @@ from odoo.fields import Command
 from odoo.tests import HttpCase, JsonRpcException, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..models import energy_voucher_attempt
 from .common import EnergyCase, set_up_park
 
 LASTING = ("energy.voucher", "energy.cashier.closing", "energy.voucher.attempt")
@@ -85,6 +86,15 @@ class TestMoneyAccess(EnergyCase):
         fields = voucher.fields_get()
         self.assertNotIn("code_hash", fields)
 
+    def test_wrong_codes_are_counted_by_company(self):
+        company = self.env["res.company"].create({"name": "Elsewhere"})
+        attempts = self.env["energy.voucher.attempt"]
+        for _number in range(energy_voucher_attempt.LIMIT):
+            self.assertFalse(attempts._is_blocked(self.company))
+            attempts._count(self.company)
+        self.assertTrue(attempts._is_blocked(self.company))
+        self.assertFalse(attempts._is_blocked(company))
+
     def test_another_company_sees_and_does_nothing(self):
         company = self.env["res.company"].create({"name": "Elsewhere"})
         user = new_test_user(
@@ -94,7 +104,11 @@ class TestMoneyAccess(EnergyCase):
             company_id=company.id,
             company_ids=[Command.set(company.ids)],
         )
-        for record in (self.vouchers, self.closing, self.line):
+        attempts = self.env["energy.voucher.attempt"]
+        attempts._count(self.company)
+        tried = attempts.search([("user_id", "=", self.env.uid)])
+        self.assertEqual(tried.company_id, self.company)
+        for record in (self.vouchers, self.closing, self.line, tried):
             self.assertFalse(record.with_user(user).search([]) & record)
             with self.assertRaises(AccessError):
                 record.with_user(user).read(["display_name", "company_id"])
