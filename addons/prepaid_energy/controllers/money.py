@@ -104,7 +104,8 @@ class PortalMoney(PortalEnergy):
             html, _type = report._render_qweb_html(name, payment_sudo.ids)
             return request.make_response(html)
         pdf, _type = report._render_qweb_pdf(name, payment_sudo.ids)
-        file_name = content_disposition(f"receipt_{payment_sudo.name or ''}.pdf")
+        number = (payment_sudo.name or "").replace("/", "-")
+        file_name = content_disposition(f"receipt_{number}.pdf")
         return request.make_response(
             pdf,
             headers=[
