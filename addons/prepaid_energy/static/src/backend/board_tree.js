@@ -303,13 +303,17 @@ export class BoardTree {
         return path;
     }
 
-    /** Power and losses of the whole site. */
+    /** The points at the top of the site, by whether their power is known. */
     total() {
         const electric = this.roots.filter((node) => node.commodity === "electricity");
         const metered = electric.flatMap((node) =>
             node.serial ? [node] : this.parts(node)
         );
-        return this.sum(metered);
+        const isKnown = (node) => node.measured !== null;
+        return {
+            known: metered.filter(isKnown),
+            unknown: metered.filter((node) => !isKnown(node)),
+        };
     }
 }
 

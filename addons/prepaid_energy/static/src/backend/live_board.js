@@ -312,7 +312,7 @@ export class LiveBoard extends Component {
             return {text: _t("unknown"), title};
         }
         const one = (value) => formatFloat(value, {digits: [0, 1]});
-        const text = `${this.kw(loss.kwh)} kWh · ${one(loss.percent)} %`;
+        const text = `${one(loss.percent)} % · ${this.kw(loss.kwh)} kWh`;
         const title = _t(
             "Counted, less counted below, in the hour until %(time)s; %(share)s %% of what was counted is unexplained",
             {time: this.hourEnd, share: one(loss.unexplained)}
@@ -356,8 +356,11 @@ export class LiveBoard extends Component {
     }
 
     get total() {
-        const total = this.tree.total();
-        return total === null ? "–" : `${this.kw(total)} kW`;
+        const {known, unknown} = this.tree.total();
+        const power = `${this.kw(this.tree.sum(known) || 0)} kW`;
+        return unknown.length
+            ? _t("%(power)s and %(count)s not known", {power, count: unknown.length})
+            : power;
     }
 
     get siteName() {

@@ -14,7 +14,7 @@ registry.category("web_tour.tours").add("energy_live_board", {
     steps: () => [
         {
             content: "the feeder's loss follows from what is measured",
-            trigger: line("Workshops", "20.00 kWh · 20.0 %"),
+            trigger: line("Workshops", "20.0 % · 20.00 kWh"),
         },
         {
             content: "only feeders",
@@ -50,7 +50,7 @@ registry.category("web_tour.tours").add("energy_live_board", {
             timeout: 30000,
         },
         {
-            trigger: line("Workshops", "20.00 kWh · 20.0 %"),
+            trigger: line("Workshops", "20.0 % · 20.00 kWh"),
         },
         {
             content: "search",
