@@ -134,16 +134,16 @@ def measure(page, client, world):
     delays = []
     begin = busy(client)
     for _number in range(UPDATES):
-        seen = page.evaluate("board.answers.filter((a) => a.size > 5000).length")
+        seen = page.evaluate("board.answers.filter((a) => a.size > 3000).length")
         bridge.send()
         sent = time.monotonic()
         page.wait_for_function(
-            f"board.answers.filter((a) => a.size > 5000).length > {seen}",
+            f"board.answers.filter((a) => a.size > 3000).length > {seen}",
             timeout=30000,
         )
         delays.append(time.monotonic() - sent)
         page.wait_for_timeout(1500)
-    answers = page.evaluate("board.answers.filter((a) => a.size > 5000)")
+    answers = page.evaluate("board.answers.filter((a) => a.size > 3000)")
     long_tasks = page.evaluate("board.long")
     updated = busy(client)
     idle = page.evaluate(SCROLL, 0)

@@ -70,7 +70,8 @@ SELECT point.id, point.parent_id, point.name, point.commodity, point.active,
        wallet.id, wallet.name, wallet.balance::float8, wallet.level, wallet.currency_id,
        COALESCE(point.locked_out, false), COALESCE(point.tripped, false),
        COALESCE(meter.has_relay, false), meter.relay_state, point.desired_state,
-       %(point_changed)s, %(meter_changed)s, %(wallet_changed)s
+       %(point_changed)s AND COALESCE(point.write_date >= %(edited)s, true),
+       %(point_changed)s OR %(meter_changed)s, %(wallet_changed)s
   FROM energy_service_point point
   LEFT JOIN energy_meter meter ON meter.id = point.meter_id AND meter.id IN %(meters)s
   LEFT JOIN energy_wallet wallet ON wallet.id = point.wallet_id
@@ -79,6 +80,10 @@ SELECT point.id, point.parent_id, point.name, point.commodity, point.active,
    AND (%(point_changed)s OR %(meter_changed)s OR %(wallet_changed)s)
  ORDER BY point.name, point.id
 """
+# A batch of readings writes the point as well, but only its rating state. Where a
+# person or a decision wrote it, the date says so; a board loads all anew after five
+# minutes.
+EDITED = timedelta(minutes=10)
 CHANGED = "COALESCE(age(%s) <= age(%s::text::xid), false)"
 TOLD = "energy_board/changed"
 _told = {}  # (database, site id) -> when this process last told its boards
@@ -186,6 +191,7 @@ class EnergySite(models.Model):
                 points=points.ids,
                 meters=meters.subselect(),
                 wallets=wallets.subselect(),
+                edited=fields.Datetime.now() - EDITED,
                 **{
                     f"{table}_changed": SQL("TRUE")
                     if since is None
@@ -195,10 +201,10 @@ class EnergySite(models.Model):
             )
         )
         rows, meters, wallets = [], [], {}
-        for *row, point_changed, meter_changed, wallet_changed in found:
+        for *row, edited, meter_changed, wallet_changed in found:
             state = supply.supply_state(**dict(zip(FLAGS, row[-5:], strict=True)))
             row.append(state)
-            if point_changed:
+            if edited or since is None:
                 rows.append(row)
                 continue
             values = dict(zip((*COLUMNS, "state"), row, strict=True))

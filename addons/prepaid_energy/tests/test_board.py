@@ -251,9 +251,14 @@ class TestBoard(RelayCase):
         self.cr.execute("SELECT max(xmin::text::bigint) + 1 FROM board_mark")
         return str(self.cr.fetchone()[0])
 
-    def changes(self, since):
+    def changes(self, since, edited=False):
         with self.cr.savepoint():
             self.env.flush_all()
+        if not edited:
+            self.cr.execute(
+                "UPDATE energy_service_point SET write_date = %s WHERE site_id = %s",
+                [fields.Datetime.now() - 2 * board.EDITED, self.site.id],
+            )
         answer = self.site.with_user(self.looker).board_changes(since)
         return answer, {row[0] for row in [*answer["rows"], *answer["meters"]]}
 
@@ -296,6 +301,30 @@ class TestBoard(RelayCase):
         rows = json.dumps(self.snapshot()["rows"])
         self.assertLess(len(json.dumps(answer["meters"])), len(rows) / 2)
 
+    def test_a_batch_writes_the_point_as_well_but_sends_no_row(self):
+        since = self.next_xid()
+        with self.cr.savepoint():
+            self.ingest((60, "1"), (120, "2"))
+            self.env.flush_all()
+        self.cr.execute(
+            "UPDATE energy_service_point SET write_date = %s",
+            [fields.Datetime.now() - 2 * board.EDITED],
+        )
+        with self.cr.savepoint():  # as the rating state of a batch
+            self.cr.execute(
+                "UPDATE energy_service_point SET rating_state = rating_state "
+                "WHERE id = %s",
+                [self.point.id],
+            )
+        site = self.site.with_user(self.looker)
+        answer = site.board_changes(since)
+        self.assertEqual(answer["rows"], [])
+        self.assertEqual([row[0] for row in answer["meters"]], [self.point.id])
+        self.point.name = "Edited"
+        self.env.flush_all()
+        answer = site.board_changes(answer["since"])
+        self.assertEqual(self.row(self.point, answer)["name"], "Edited")
+
     def test_a_wallet_alone_is_a_change(self):
         since = self.next_xid()
         with self.cr.savepoint():
@@ -321,7 +350,7 @@ class TestBoard(RelayCase):
         with self.cr.savepoint():
             other.active = False
             self.env.flush_all()
-        answer, ids = self.changes(since)
+        answer, ids = self.changes(since, edited=True)
         self.assertEqual((ids, answer["count"]), ({other.id}, 2))
         self.assertFalse(self.row(other, answer)["active"])
         self.assertIsNone(self.row(other))
