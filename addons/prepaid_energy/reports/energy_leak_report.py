@@ -50,11 +50,12 @@ WITH loss AS (
 ), uneven AS (
     SELECT phase.service_point_id, max(phase.site_id) AS site_id,
            max(phase.company_id) AS company_id, max(hour.currency_id) AS currency_id,
+           NULLIF(max(point.phase_limit), 0) AS phase_limit,
            %(days)s * 24 AS hours, count(DISTINCT phase.at) AS known,
            100 * sum(phase.deviation) / NULLIF(sum(phase.mean), 0) AS percent,
-           sum(COALESCE(phase.extra, 0) * point.loss_load
+           sum(COALESCE(phase.extra * point.loss_load, 0)
                * (hour.energy / 100) * (hour.energy / 100)) AS lost,
-           sum(COALESCE(phase.extra, 0) * point.loss_load
+           sum(COALESCE(phase.extra * point.loss_load, 0)
                * (hour.energy / 100) * (hour.energy / 100)
                * COALESCE(hour.amount / NULLIF(hour.energy, 0), 0)) AS amount
       FROM energy_phase phase
@@ -91,7 +92,7 @@ SELECT id * 4 + 2, 'standing', service_point_id, line_id, NULL, NULL, site_id,
 SELECT service_point_id * 4 + 3, 'phases', service_point_id, NULL, NULL, NULL, site_id,
        company_id, currency_id, 100.0 * known / hours, known, percent, NULL, NULL,
        lost / known, lost / known * 730, lost / known * 8760, amount / known * 730
-  FROM uneven WHERE percent > 0
+  FROM uneven WHERE lost > 0 OR percent > phase_limit
 """
 
 

@@ -190,3 +190,16 @@ class TestUnevenFeeder(LossCase):
             leak.action_open()["domain"],
             [("service_point_id", "=", self.feeder.id)],
         )
+
+    def test_a_leak_without_a_known_copper_loss_is_one_above_the_limit(self):
+        self.run_hours(47, 100, 60, 38)
+        self.tell_hours(0, 40, 30, 15, 15)
+        self.env["energy.interval"]._roll_up()
+        leaks = [("kind", "=", "phases")]
+        for limit, count in ((30, 1), (60, 0), (0, 0)):
+            self.feeder.phase_limit = limit
+            self.env.flush_all()
+            self.env.invalidate_all()
+            leak = self.env["energy.leak.report"].search(leaks)
+            self.assertEqual(len(leak), count, limit)
+            self.assertFalse(sum(leak.mapped("amount_month")))
