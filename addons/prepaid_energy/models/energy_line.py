@@ -91,7 +91,7 @@ class EnergyLine(models.Model):
     )
     hours_policy_id = fields.Many2one(
         "energy.policy",
-        "Hours Of",
+        "Cut-off and Quiet Hours Of",
         check_company=True,
         ondelete="restrict",
         help="Quotas cut off and warn only in the cut-off hours, and outside of the "

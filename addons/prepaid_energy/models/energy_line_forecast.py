@@ -179,7 +179,7 @@ class EnergyLineForecast(models.AbstractModel):
                 today,
                 quota.month,
                 quota.month,
-                line_usage(self.env),
+                line_usage(self.env, quota.line_id),
                 quota.line_id.id,
                 before,
             )

@@ -238,7 +238,7 @@ class EnergyLinePlan(models.Model):
                  GROUP BY 1 HAVING sum(%s) > 0
                 """,
                 SQL.identifier(self.unit),
-                line_usage(self.env),
+                line_usage(self.env, self.line_id),
                 self.line_id.id,
                 self.date_from - relativedelta(years=1),
                 self.date_from,

@@ -165,7 +165,7 @@ class EnergyQuotaRequest(models.Model):
                  WHERE line_id = %s AND day >= %s AND kind = 'energy'
                    AND commodity = 'electricity' AND energy IS NOT NULL
                 """,
-                line_usage(self.env),
+                line_usage(self.env, self.line_id),
                 self.line_id.id,
                 since,
             )

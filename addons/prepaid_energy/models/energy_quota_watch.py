@@ -155,7 +155,7 @@ class EnergyQuota(models.Model):
                    AND used.day < quota.month + interval '1 month'
                  WHERE quota.id = ANY(%s) GROUP BY quota.id
                 """,
-                line_usage(self.env),
+                line_usage(self.env, self.line_id),
                 min(months),
                 max(months) + relativedelta(months=1),
                 self.ids,

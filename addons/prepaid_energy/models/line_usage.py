@@ -21,9 +21,22 @@ SELECT usage.id AS usage_id, share.id AS share_id,
   LEFT JOIN energy_line own ON own.wallet_id = usage.wallet_id
   LEFT JOIN uom_uom unit ON unit.id = usage.uom_id
  CROSS JOIN (SELECT parent_path, factor FROM uom_uom WHERE id = %(kwh)s) kwh
+ WHERE %(only)s
+"""
+# Of some lines: found by the indexes of usage, whatever the others have. Rows of lines
+# that share a point with them come as well.
+ONLY = """
+(usage.service_point_id = ANY(ARRAY(SELECT service_point_id FROM energy_line_share
+                                     WHERE line_id = ANY(%(lines)s)))
+ OR usage.wallet_id = ANY(ARRAY(SELECT wallet_id FROM energy_line
+                                 WHERE id = ANY(%(lines)s))))
 """
 
 
-def line_usage(env):
-    """The query, with one row for each usage row and line."""
-    return SQL(LINE_USAGE, kwh=env.ref("uom.product_uom_kwh").id)
+def line_usage(env, lines=None):
+    """The query, with one row for each usage row and line.
+
+    :param recordset lines: those that the caller looks at, if not all.
+    """
+    only = SQL("true") if lines is None else SQL(ONLY, lines=lines.ids)
+    return SQL(LINE_USAGE, kwh=env.ref("uom.product_uom_kwh").id, only=only)
