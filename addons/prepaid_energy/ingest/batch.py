@@ -34,6 +34,7 @@ from .store import Store
 MAX_READINGS = 10_000
 AHEAD = timedelta(minutes=5)
 MICRO = Decimal("0.000001")
+FEW = 10  # meters with held readings in a batch, each told at its point
 
 
 class Batch:
@@ -225,13 +226,31 @@ class Batch:
         )
 
     def _alarm_held(self):
-        """Call a person, once, where a meter's readings are held: nobody is billed."""
+        """Call a person, once, where a meter's readings are held: nobody is billed.
+
+        Where many are held at once, to the bridge: an activity each would take longer
+        than the batch, and nobody reads a thousand of them.
+        """
         silent = {
             meter.meter_id: meter
             for meter in self.meters.values()
             if meter.worst and not meter.accepted and meter.point_id
         }
-        for device in self.env["energy.meter"].browse(silent):
+        devices = self.env["energy.meter"].browse(silent)
+        if len(devices) > FEW:  # one cause, not a fault of each
+            serials = ", ".join(devices[:FEW].mapped("serial"))
+            devices[:1]._alarm(
+                self.gateway,
+                self.env._("Readings of many meters are held"),
+                self.env._(
+                    "%(count)s meters at once, among them %(serials)s. See Operations, "
+                    "Held Readings.",
+                    count=len(devices),
+                    serials=serials,
+                ),
+            )
+            return
+        for device in devices:
             device._alarm(
                 device.service_point_id,
                 self.env._("Readings of %s are held", device.serial),

@@ -168,5 +168,7 @@ class Judge:
         except Held as held:
             if max(before[1], after[1]) >= meter.modulus:
                 return "digits", held.reason
-            return ("backwards" if falls else "spike"), held.reason
+            if falls:  # in any language
+                return "backwards", f"{before[1]} → {after[1]}"
+            return "spike", held.reason
         return None, None

@@ -38,7 +38,7 @@ REASONS = [
     ("digits", "More digits than the register has"),
     ("doubted", "A stored reading that somebody doubts"),
     ("conflict", "Another value for the same moment"),
-    ("backwards", "Register went backwards"),
+    ("backwards", "The register fell"),
 ]
 
 

@@ -114,6 +114,29 @@ class TestIngest(EnergyCase):
         self.assertEqual(len(self.point.activity_ids), 1)
         self.assertIn("are held", self.point.activity_ids.summary)
 
+    def test_a_register_that_fell_shows_both_numbers(self):
+        self.ingest((0, "10"), (60, "14"))
+        self.ingest((120, "1"))
+        review = self.env["energy.reading.review"].search(
+            [("meter_id", "=", self.meter.id)]
+        )
+        self.assertEqual((review.reason, review.detail), ("backwards", "14 → 1"))
+
+    def test_held_readings_of_many_call_one_person_once(self):
+        serials = [f"MANY-{number}" for number in range(12)]
+        points = self.env["energy.service.point"]
+        for serial in serials:
+            points |= add_point(self, serial, wallet_id=self.wallet.id)[0]
+        self.ingest(*((0, "10", serial) for serial in serials))
+        self.ingest(*((60, "1", serial) for serial in serials))
+        self.ingest(*((120, "2", serial) for serial in serials))
+        self.assertFalse(points.activity_ids)
+        [activity] = self.gateway.activity_ids
+        self.assertIn("12 meters at once, among them MANY-0", activity.note)
+        self.assertEqual(activity.user_id, self.site.user_id)
+        self.ingest((180, "3", "MANY-0"))
+        self.assertTrue(points[0].activity_ids, "a single one is told at its point")
+
     def test_what_cannot_be_stored_is_set_aside_not_fatal(self):
         answer = self.ingest(
             (0, "1"),

@@ -101,6 +101,21 @@ class TestProof(ProofCase):
         self.assertEqual(proof.line_ids.difference, 5)
         self.assertIn("From nowhere", proof.cause_ids.text)
 
+    def test_its_title_says_whose_until_when_and_how_it_ended(self):
+        proof = self.prove("2026-05-31")
+        title = f"{self.company.name} until 2026-05-31"
+        self.assertEqual(proof.display_name, f"{title}: proven")
+        self.env["energy.wallet.entry"]._post(
+            self.wallet,
+            "topup",
+            Decimal(5),
+            source_key="forged",
+            name="From nowhere",
+            at=datetime(2026, 5, 3),
+        )
+        proof.action_refresh()
+        self.assertEqual(proof.display_name, f"{title}: differs")
+
     def test_it_is_for_accountants(self):
         operator = new_test_user(
             self.env, "op", groups="prepaid_energy.group_energy_operator"

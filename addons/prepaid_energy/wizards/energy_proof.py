@@ -107,6 +107,16 @@ class EnergyProof(models.TransientModel):
             proof.cause_ids = [Command.clear(), *map(Command.create, causes)]
             proof.proven = not any(line["difference"] for line in sums)
 
+    @api.depends("company_id", "date", "proven")
+    def _compute_display_name(self):
+        for proof in self:
+            parts = {"company": proof.company_id.name, "date": proof.date}
+            proof.display_name = (
+                self.env._("%(company)s until %(date)s: proven", **parts)
+                if proof.proven
+                else self.env._("%(company)s until %(date)s: differs", **parts)
+            )
+
     def action_refresh(self):
         """Work it out again."""
         self._compute_lines()
