@@ -81,11 +81,6 @@ leaves = add(
         for n, wallet in enumerate(wallets)
     ]
 )
-# not edited within the last minutes: what was, is sent whole
-QUICK.flush_all()
-QUICK.cr.execute(
-    "UPDATE energy_service_point SET write_date = write_date - interval '1 hour'"
-)
 result = {
     "site": site.id,
     "top": top.meter_id.serial,
