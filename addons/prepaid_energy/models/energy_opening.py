@@ -30,7 +30,6 @@ class EnergyOpening(models.Model):
         "energy.wallet",
         required=True,
         index=True,
-        check_company=True,
         ondelete="restrict",
         domain="[('kind', '=', 'tenant')]",
     )

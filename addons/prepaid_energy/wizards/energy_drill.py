@@ -134,7 +134,7 @@ class EnergyDrillLine(models.TransientModel):
     currency_id = fields.Many2one(related="wallet_id.currency_id")
     balance = fields.Monetary(related="wallet_id.balance")
     daily_use = fields.Monetary(readonly=True)
-    cut_from = fields.Datetime("Cut From", readonly=True)
+    cut_from = fields.Datetime(readonly=True)
     reason = fields.Char(readonly=True)
     point_ids = fields.Many2many(
         "energy.service.point",
