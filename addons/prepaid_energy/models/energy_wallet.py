@@ -52,6 +52,7 @@ class EnergyWallet(models.Model):
             "debt",
             "emergency_active",
             "emergency_blocked",
+            "emergency_offered",
             "entry_count",
             "entry_ids",
             "kind",
