@@ -37,6 +37,7 @@ from . import (
     energy_gateway_configuration,
     energy_gateway_line,
     energy_gateway_file,
+    energy_level,
     energy_line,
     energy_line_forecast,
     energy_line_plan,

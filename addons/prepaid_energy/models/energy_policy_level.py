@@ -5,22 +5,10 @@ class EnergyPolicyLevel(models.Model):
     """One more moment at which a tenant is warned: a balance, or days left."""
 
     _name = "energy.policy.level"
+    _inherit = ["energy.level"]
     _description = "Warning Level"
     _order = "policy_id, basis, balance desc, days desc, id"
 
     policy_id = fields.Many2one("energy.policy", required=True, ondelete="cascade")
     company_id = fields.Many2one(related="policy_id.company_id")
     currency_id = fields.Many2one(related="policy_id.currency_id")
-    basis = fields.Selection(
-        [("balance", "Balance"), ("days", "Days left")],
-        required=True,
-        default="balance",
-    )
-    balance = fields.Monetary(help="Warn at or below this balance.")
-    days = fields.Float(
-        digits=(6, 1), help="Warn when the balance lasts no longer than this."
-    )
-
-    _days_positive = models.Constraint(
-        "CHECK (basis <> 'days' OR days > 0)", "Days left are above zero."
-    )

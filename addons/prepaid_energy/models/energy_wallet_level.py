@@ -8,6 +8,7 @@ class EnergyWalletLevel(models.Model):
     """
 
     _name = "energy.wallet.level"
+    _inherit = ["energy.level"]
     _description = "Warning Level of a Tenant"
     _order = "wallet_id, basis, balance desc, days desc, id"
 
@@ -16,16 +17,3 @@ class EnergyWalletLevel(models.Model):
     )
     company_id = fields.Many2one(related="wallet_id.company_id", store=True)
     currency_id = fields.Many2one(related="wallet_id.currency_id")
-    basis = fields.Selection(
-        [("balance", "Balance"), ("days", "Days left")],
-        required=True,
-        default="balance",
-    )
-    balance = fields.Monetary(help="Warn at or below this balance.")
-    days = fields.Float(
-        digits=(6, 1), help="Warn when the balance lasts no longer than this."
-    )
-
-    _days_positive = models.Constraint(
-        "CHECK (basis <> 'days' OR days > 0)", "Days left are above zero."
-    )
