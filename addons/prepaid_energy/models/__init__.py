@@ -63,6 +63,7 @@ from . import (
     energy_policy_quiet,
     energy_quota,
     energy_quota_decision,
+    energy_quota_decision_call,
     energy_quota_grant,
     energy_quota_request,
     energy_quota_transfer,

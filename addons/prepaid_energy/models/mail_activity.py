@@ -1,7 +1,7 @@
 from odoo import models
 from odoo.exceptions import AccessError
 
-from .energy_quota_decision import ACTIVITY
+from .energy_quota_decision_call import ACTIVITY
 from .energy_quota_wait import MODELS
 
 

@@ -6,7 +6,8 @@ from odoo.exceptions import UserError
 
 from ..exchange import meter_list
 from ..exchange.profiles import TRANSPORTS
-from .setup_plan import ERROR, NEW, SAME, UPDATE, SetupPlan
+from .setup_entry import ERROR, NEW, SAME, UPDATE
+from .setup_plan import SetupPlan
 
 MAX_BYTES = 5_000_000
 
