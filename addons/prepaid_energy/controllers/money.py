@@ -36,7 +36,9 @@ class PortalMoney(PortalEnergy):
             "voucher_message": request.session.pop("energy_voucher_message", None),
             "under_way": transactions,
             "receipts": wallet_sudo.env["account.payment"].search(
-                self._energy_receipts(wallet_sudo), limit=RECEIPTS, order="id desc"
+                self._energy_receipts(wallet_sudo),
+                limit=RECEIPTS,
+                order="date desc, id desc",
             ),
             # in the user's own rights: the portal of Odoo's books decides who sees them
             "invoices": request.env["account.move"].search(
