@@ -1,5 +1,5 @@
 from odoo.tests import HttpCase, JsonRpcException, tagged
-from odoo.tools import mute_logger
+from odoo.tools import format_datetime, mute_logger
 
 from .common import credit, set_up_park
 
@@ -74,6 +74,12 @@ class TestPortal(HttpCase):
         self.assertIn(f"/my/energy/{self.wallet.id}/page/2", first.text)
         last = self.url_open(f"/my/energy/{self.wallet.id}/page/3")
         self.assertIn("12.34", last.text)
+
+    def test_the_ledger_is_dated_by_the_clock_of_the_tariff(self):
+        self.tariff.tz = "Asia/Tokyo"
+        page = self.url_open(f"/my/energy/{self.wallet.id}").text
+        at = self.wallet.entry_ids.at
+        self.assertIn(format_datetime(self.env, at, "Asia/Tokyo", "short"), page)
 
     def test_an_outage_is_explained(self):
         credit(self.wallet, "-20", "spent")

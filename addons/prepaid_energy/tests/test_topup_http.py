@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
@@ -427,6 +427,18 @@ class TestTopupHttp(MoneyCase, HttpCase):
         self.authenticate("neighbour", "neighbour")
         link = f"/my/energy/{self.wallet.id}/receipt/{payment.id}"
         self.assertEqual(self.url_open(link).status_code, 404)
+
+    def test_receipts_are_sorted_by_their_day(self):
+        """A payment that was entered late is not the newest."""
+        paid = {}
+        for back in (0, 3):
+            transaction = self.start()
+            self.simulate(transaction, "done")
+            self.poll()
+            paid[back] = transaction.payment_id
+        paid[3].date -= timedelta(days=3)
+        page = self.page()
+        self.assertLess(page.index(paid[0].name), page.index(paid[3].name))
 
     def test_the_payer_is_a_contact_the_books_name_the_tenant(self):
         branch = self.env["res.partner"].create(

@@ -20,6 +20,9 @@ const RELOAD = 300000; // losses by the hour, and whatever was missed
 const MOST_ALARMS = 50; // in the list
 const SITE = "prepaid_energy.board_site";
 
+// With named values Odoo's translation leaves the doubled sign as it is written.
+const oneSign = (text) => String(text).replaceAll("%%", "%");
+
 const STATES = {
     on: {icon: "fa-check-circle text-success", text: _t("On")},
     off: {icon: "fa-power-off text-danger", text: _t("Off")},
@@ -313,9 +316,11 @@ export class LiveBoard extends Component {
         }
         const one = (value) => formatFloat(value, {digits: [0, 1]});
         const text = `${one(loss.percent)} % · ${this.kw(loss.kwh)} kWh`;
-        const title = _t(
-            "Counted, less counted below, in the hour until %(time)s; %(share)s %% of what was counted is unexplained",
-            {time: this.hourEnd, share: one(loss.unexplained)}
+        const title = oneSign(
+            _t(
+                "Counted, less counted below, in the hour until %(time)s; %(share)s %% of what was counted is unexplained",
+                {time: this.hourEnd, share: one(loss.unexplained)}
+            )
         );
         return {text, high: loss.high, title};
     }
@@ -349,9 +354,11 @@ export class LiveBoard extends Component {
             known,
             hours,
         };
-        return _t(
-            "%(loss)s kWh (%(percent)s %%), %(rest)s of it unexplained, in %(known)s of %(hours)s hours",
-            values
+        return oneSign(
+            _t(
+                "%(loss)s kWh (%(percent)s %%), %(rest)s of it unexplained, in %(known)s of %(hours)s hours",
+                values
+            )
         );
     }
 

@@ -17,6 +17,10 @@ registry.category("web_tour.tours").add("energy_live_board", {
             trigger: line("Workshops", "20.0 % · 20.00 kWh"),
         },
         {
+            content: "what of it is unexplained, with one sign",
+            trigger: ".o_energy_board_tree [title*=' % of what was counted']",
+        },
+        {
             content: "only feeders",
             trigger: ".o_energy_board_close",
             run: "click",
