@@ -14,7 +14,8 @@ PRICE_DECIMALS = 10
 class EnergySetup(models.TransientModel):
     """The dialogues of the set-up's steps. Which step is done is seen by the records.
 
-    ``energy_setup_checklist.py`` says what is done and what is next.
+    ``energy_setup_checklist.py`` says what is done and what is next,
+    ``energy_setup_steps.py`` what each button does.
     """
 
     _name = "energy.setup"
