@@ -161,8 +161,10 @@ class PortalTopup(PortalEnergy):
             if len(reasons) < CHOICES:
                 reasons.setdefault(low * factor, "")
         most = policy.topup_maximum if policy else math.inf
+        # what leaves the tenant in the dark is not offered; it can be typed
+        least = max(low, needed) if needed <= most else low
         return sorted(
-            (amount, why) for amount, why in reasons.items() if low <= amount <= most
+            (amount, why) for amount, why in reasons.items() if least <= amount <= most
         )
 
     def _energy_topup_values(self, wallet_sudo, amount):

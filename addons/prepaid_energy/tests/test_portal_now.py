@@ -372,6 +372,7 @@ class TestNowHttp(HttpCase):
         for amount in ("15.0", "33.0"):
             self.assertIn(f"amount={amount}#topup", page)
         self.assertNotIn("amount=700.0", page, "above the largest top-up")
+        self.assertNotIn("amount=5.0#topup", page, "it would not restore supply")
         self.assertIn("restores supply", page)
         self.assertIn("paid before", page)
 
