@@ -121,6 +121,10 @@ class EnergyNotice(models.Model):
         self.env.cr.execute(SQL(REFRESH))
         changed = self.browse([row[0] for row in self.env.cr.fetchall()])
         changed.invalidate_recordset(["state", "reason", "read_at"])
+        kinds = self.env["mail.notification"]._fields["failure_type"]
+        words = dict(kinds._description_selection(self.env))
+        for notice in changed.filtered(lambda one: one.reason in words):
+            notice.reason = words[notice.reason]  # Odoo keeps a code there
 
     @api.model
     def _hold(self, wallet, values, until):

@@ -186,13 +186,15 @@ class EnergyLeakReport(models.Model):
         self.ensure_one()
         point = self.service_point_id
         if self.kind == "loss":
-            return point.action_view_losses()
+            name = self.env._("Losses of %s", point.name)
+            return {**point.action_view_losses(), "name": name}
         points = point or self.line_id.point_ids.service_point_id
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "prepaid_energy.energy_interval_action"
         )
         return {
             **action,
+            "name": f"{action['name']}: {point.name or self.line_id.name}",
             "domain": [("service_point_id", "in", points.ids)],
             "context": {"search_default_day": "month"},
         }

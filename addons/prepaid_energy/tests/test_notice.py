@@ -111,6 +111,17 @@ class TestNotice(NoticeCase):
         self.work()
         self.assertEqual((notice.state, notice.reason), ("bounced", "mailbox is full"))
 
+    def test_a_code_of_odoo_is_said_in_words(self):
+        self.move("-85", "low")
+        (notice,) = self.notices()
+        notice.message_id.notification_ids.write(
+            {"notification_status": "exception", "failure_type": "mail_smtp"}
+        )
+        self.work()
+        kinds = self.env["mail.notification"]._fields["failure_type"]
+        words = dict(kinds._description_selection(self.env))
+        self.assertEqual(notice.reason, words["mail_smtp"])
+
     def test_an_inbox_that_was_opened_is_read(self):
         inside = new_test_user(
             self.env, "inside", groups="base.group_user", notification_type="inbox"
