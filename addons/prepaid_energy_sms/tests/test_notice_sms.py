@@ -59,7 +59,7 @@ class TestNoticeSms(SMSCase, NoticeCase):
         self.send(sim_error="wrong_number_format")
         (notice,) = self.notices(channel="sms")
         self.assertEqual(notice.state, "failed")
-        self.assertIn("sms", notice.reason)
+        self.assertEqual(notice.reason, "Wrong Number Format")
         self.assertEqual(self.wallet.notice_failed_count, 1)
 
     def test_the_second_channel_is_an_escalation(self):
