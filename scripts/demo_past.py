@@ -73,20 +73,12 @@ def pay(wallet, amount, day):
 
 
 def top_up(day):
-    """Who has little left pays; the openings of the demo data are of today.
-
-    The last time, a week ago, tenant1 pays so that two are left today.
-    """
-    for tenant, (_meters, paid) in TENANTS.items():
+    """Who has little left pays; the openings of the demo data are of today."""
+    for tenant in TENANTS:
         wallet = ref(f"wallet_{tenant}")
-        left = wallet._exact_balance() - opening[tenant]
-        if tenant == "t1" and day == days[-7]:
-            rest = (load.cost(tenant, day) - left).quantize(Decimal("0.01"))
-            pay(wallet, max(rest, Decimal(5)), day)
-        elif tenant == "t1" and day > days[-7]:
-            continue
-        elif left < load.cost(tenant, day, day + timedelta(days=2)):
-            pay(wallet, paid, day)
+        amount = load.top_up(tenant, day, wallet._exact_balance() - opening[tenant])
+        if amount:
+            pay(wallet, amount, day)
 
 
 def make(day):

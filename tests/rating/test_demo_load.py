@@ -4,9 +4,19 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from demo.park_load import FEEDS, LEAK, SERIALS, TENANTS, ParkLoad, day_of, local
+from demo.park_load import (
+    FEEDS,
+    LEAK,
+    POOR,
+    SERIALS,
+    TENANTS,
+    ParkLoad,
+    day_of,
+    local,
+)
 
 NOW = datetime(2026, 11, 25, 3, 24, 11)  # the 24th in the park
+CENT = Decimal("0.01")  # what is paid has no smaller parts
 FIRST = date(2026, 10, 30)  # clocks are set back on 1 November
 
 
@@ -52,6 +62,20 @@ def test_costs_of_days_add_up(load):
         whole = load.cost(tenant, FIRST)
         days = sum(load.cost(tenant, d, d + timedelta(days=1)) for d in load.days)
         assert whole == days > 0
+
+
+def test_whenever_it_is_made_one_tenant_has_nothing_left():
+    """And nobody runs dry, at any hour of any weekday, after weeks or months."""
+    for days in range(14, 75):
+        now = NOW + timedelta(hours=5 * days)
+        load = ParkLoad(day_of(now) - timedelta(days=days), now)
+        for tenant in (POOR, "t2"):
+            left = Decimal(0)
+            for day in load.days:
+                left += load.top_up(tenant, day, left)
+                left -= load.cost(tenant, day, day + timedelta(days=1))
+                assert left > -CENT, (tenant, now, day)
+            assert tenant != POOR or left < CENT, now
 
 
 def test_local_is_the_parks_clock():

@@ -26,6 +26,9 @@ TENANTS = {  # wallet: meters, what is paid in each time
     "t7": (("PE-T7",), 40),
     "t8": (("PE-T8", "PE-T8B"), 90),
 }
+POOR = "t1"  # soon runs dry: nothing is left but the demo data's own top-up
+LAST = 7  # days, with today, since when the poor one has paid nothing more
+AHEAD = timedelta(days=3)  # the others pay when less than this is left
 SHIFTS = {  # meter: kW at night, kW at work, first and last hour of work
     "PE-T1": (0.3, 2.2, 7, 16),
     "PE-T2": (0.8, 4.1, 6, 21),
@@ -143,6 +146,25 @@ class ParkLoad:
             if begin <= hour < end
         )
         return energy * PRICE
+
+    def top_up(self, tenant, day, left):
+        """What a tenant pays in the morning of a day, often nothing.
+
+        ``POOR`` pays for the last time ``LAST`` days ago, just what it uses until now;
+        before that never more than it uses until then, or too much would be left.
+
+        :param Decimal left: of what was paid before.
+        """
+        _meters, paid = TENANTS[tenant]
+        last = self.days[-LAST]
+        if tenant == POOR and day >= last:
+            rest = self.cost(tenant, day) - left if day == last else 0
+            return max(round(rest, 2), 0)
+        if left >= self.cost(tenant, day, day + AHEAD):
+            return 0
+        if tenant == POOR:
+            paid = min(paid, round(self.cost(tenant, day, last), 2))
+        return paid
 
     def readings(self, last):
         """Rows of a batch by local day: ``[serial, time, register]``.

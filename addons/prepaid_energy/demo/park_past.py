@@ -14,8 +14,6 @@ from ..ingest.batch import Batch
 from .park_load import TENANTS, ParkLoad, day_of, local
 
 DAYS = 14  # whole ones before today: the least that a usual week is learnt from
-AHEAD = timedelta(days=3)  # a tenant pays when less than this is left
-POOR = "t1"  # has no more than its own top-up of the demo data
 REGISTER = Decimal(30000)  # that meters show at the end, about
 
 
@@ -73,16 +71,11 @@ class ParkPast:
             pass
 
     def _top_up(self, tenant, day):
-        """Pay at the counter when little is left.
-
-        The demo data's own top-up is today's, and all that is left to one of them.
-        """
+        """Pay at the counter when little is left; the demo data's own is of today."""
         left = self._wallet(tenant)._exact_balance() - self.opening[tenant]
-        if tenant == POOR:
-            if day == self.load.days[0]:
-                self._pay(tenant, self.load.cost(tenant, day), day)
-        elif left < self.load.cost(tenant, day, day + AHEAD):
-            self._pay(tenant, TENANTS[tenant][1], day)
+        amount = self.load.top_up(tenant, day, left)
+        if amount:
+            self._pay(tenant, amount, day)
 
     def _pay(self, tenant, amount, day):
         wallet = self._wallet(tenant)
@@ -91,7 +84,7 @@ class ParkPast:
                 "payment_type": "inbound",
                 "partner_type": "customer",
                 "partner_id": wallet.partner_id.id,
-                "amount": float(round(Decimal(amount), 2)),
+                "amount": float(amount),
                 "date": day,
                 "journal_id": self._ref("journal_cash").id,
                 "memo": "Top-up at the counter",
