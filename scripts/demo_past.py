@@ -10,7 +10,6 @@ live readings go on from there. Nothing is random: a seed decides.
 # ruff: noqa: F821 (the shell has env and values)
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 from dateutil.relativedelta import relativedelta
 from freezegun import freeze_time
