@@ -162,8 +162,6 @@ def ask():
     ):
         line = ref(name)
         quota = line.quota_ids.filtered_domain([("month", "=", line._month())])
-        if not quota:
-            continue  # in the hours in which only the server has the next month
         request = (
             env["energy.quota.request"]
             .with_user(ref("user_foreman"))

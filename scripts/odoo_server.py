@@ -7,7 +7,7 @@ import shutil
 
 import postgres
 import services
-from console import run, step
+from console import Fail, run, step
 from layout import ADDONS, LOCAL, LOGS, PYTHON, ROOT, STAMPS
 
 # What the add-ons build on, installed once; cloning it saves minutes each time.
@@ -130,6 +130,10 @@ def demo_template():
                 DEMO_DB,
             )
             _install(DEMO_DB, "--with-demo")
+        # which Odoo itself takes lightly: it goes on without them
+        problem = postgres.psql("SELECT error FROM ir_demo_failure LIMIT 1", DEMO_DB)
+        if problem:
+            raise Fail(f"the demo data cannot be loaded:\n{problem}")
 
     _build(DEMO_DB, addons_digest(), make)
 
