@@ -32,6 +32,7 @@ def test_ten_thousand_movements_at_once_add_up():
         postgres.drop(DATABASE)
     print(outcome)
     assert set(outcome["codes"]) == {0}, "a worker failed; see the log"
+    assert outcome["deadlocks"] == 0, "somebody locks in another order"
     assert outcome["lost"] > 0, "nobody met anybody: this proved nothing"
     assert outcome["readings"] == outcome["meters"] * BATCHES
     kwh = (BATCHES - 1) * outcome["meters"] // WALLETS

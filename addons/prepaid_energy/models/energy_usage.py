@@ -5,9 +5,14 @@ from .energy_tariff import COMMODITIES
 from .patience import patiently
 
 # Books what is open of some service-point days; %s: which, and how many at most.
+# Wallets are locked before their usage, as a batch of readings does it: the other way
+# round the two would wait for each other.
 SETTLE = """
 WITH due AS MATERIALIZED (
     %s ORDER BY 2, 3, 1 LIMIT %s
+), held AS MATERIALIZED (
+    SELECT id FROM energy_wallet WHERE id IN (SELECT wallet_id FROM due)
+     ORDER BY id FOR NO KEY UPDATE
 ), locked AS MATERIALIZED (
     SELECT usage.id, usage.wallet_id, usage.service_point_id, usage.day,
            usage.company_id, usage.currency_id,
@@ -15,6 +20,7 @@ WITH due AS MATERIALIZED (
            usage.reason
       FROM energy_usage usage
       JOIN due USING (service_point_id, wallet_id, day)
+      JOIN held ON held.id = usage.wallet_id
      ORDER BY usage.id
        FOR UPDATE OF usage
 ), settled AS (
@@ -219,8 +225,8 @@ class EnergyUsage(models.Model):
     def _settle_batch(self, limit, due=None):
         """Settle up to ``limit`` service-point days in a constant number of statements.
 
-        The usage rows are locked first, so that a reading that comes in at the same
-        time is either in this row's amount or in the next correction.
+        Wallets and usage rows are locked first, so that a reading that comes in at the
+        same time is either in this row's amount or in the next correction.
 
         :param SQL due: which (service point, wallet, day); None: all that is over.
         :return: how many of them were settled.

@@ -215,8 +215,12 @@ count = env.execute_query(
         "ON meter.id = reading.meter_id WHERE meter.serial ~ '^R[01]-'"
     )
 )[0][0]
+deadlocks = env.execute_query(
+    SQL("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", DATABASE)
+)[0][0]
 result = {
     "codes": codes,
+    "deadlocks": deadlocks,
     "lost": sum(map(int, lost)),
     "seconds": round(time.monotonic() - began, 1),
     "wallets": rows,
