@@ -69,7 +69,7 @@ class EnergyServicePoint(models.Model):
         return {
             **action,
             "domain": [("service_point_id", "=", self.id)],
-            "context": {"search_default_day": "month"},
+            "context": {"search_default_last_days": 1},
         }
 
     def _watch_phases(self):

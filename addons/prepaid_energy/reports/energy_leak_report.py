@@ -196,5 +196,5 @@ class EnergyLeakReport(models.Model):
             **action,
             "name": f"{action['name']}: {point.name or self.line_id.name}",
             "domain": [("service_point_id", "in", points.ids)],
-            "context": {"search_default_day": "month"},
+            "context": {"search_default_last_days": 1},
         }
