@@ -79,10 +79,14 @@ class Rerating:
 
     def _runs(self, high=None):
         """The point's readings since the month's beginning, and that in seconds."""
-        low = midnight(zone(self.point.tariff_id.tz), self.month)
+        low = self._begin()
         begin = datetime.fromtimestamp(low, UTC).replace(tzinfo=None)
         found = load_history(self.env, [self.point.id], begin, high)
         return found[self.point.id], low
+
+    def _begin(self):
+        """The month's beginning by the tariff's clock, in seconds."""
+        return midnight(zone(self.point.tariff_id.tz), self.month)
 
     def is_kept(self):
         """Whether all raw readings that are needed are stored, see below."""
@@ -232,11 +236,23 @@ class Rerating:
         rows = _before(first, old.get("rows", {}))
         if rows:
             merged["rows"] = {**rows, **state.get("rows", {})}
-        maxima = _before(first, old.get("demand", {}).get("max", {}))
-        if maxima:
-            demand = state.get("demand", {"max": {}, "open": []})
-            merged["demand"] = {**demand, "max": {**maxima, **demand["max"]}}
-        return merged
+        demand = self._merged_demand(old.get("demand", {}), state.get("demand", {}))
+        return {**merged, "demand": demand} if demand else merged
+
+    def _merged_demand(self, old, new):
+        """Maxima of months before, and their windows that are still filling."""
+        first, low = self.month.strftime("%Y-%m"), self._begin()
+        maxima = {**_before(first, old.get("max", {})), **new.get("max", {})}
+        windows = {
+            (version, name): [version, name, start, energy]
+            for version, name, start, energy in (
+                *(row for row in old.get("open", []) if row[2] < low),
+                *new.get("open", []),
+            )
+        }
+        if not maxima and not windows:
+            return {}
+        return {"max": maxima, "open": [windows[key] for key in sorted(windows)]}
 
 
 def _before(first, months):

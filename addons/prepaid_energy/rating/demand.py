@@ -92,7 +92,7 @@ class Maxima:
             },
             "open": [
                 [version, name, start, plain_int(kwh)]
-                for (version, name), (start, kwh) in self.open.items()
+                for (version, name), (start, kwh) in sorted(self.open.items())
             ],
         }
 

@@ -1,6 +1,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from odoo.exceptions import UserError
 from odoo.fields import Command
@@ -13,6 +14,7 @@ from .common import EnergyCase, add_point, credit, flat_version
 from .test_tariff_exchange import rich_version
 
 DAY = 86400
+ANY_POWER = {"name": "Any power", "price_per_kw": 5}
 CENT = Decimal("0.01")
 
 
@@ -102,6 +104,31 @@ class TestRerate(EnergyCase):
                     self.assertEqual(self.exact_balance(), balance)
                 point.invalidate_recordset()
                 self.assertEqual(point.rating_state, state)
+
+    def test_a_window_that_still_fills_is_kept(self):
+        """The last reading is of last month, in the middle of a quarter of an hour."""
+        berlin = ZoneInfo("Europe/Berlin")
+        month = datetime.now(berlin).replace(day=1, hour=0, minute=0, second=0)
+        self.begin = month.astimezone(UTC).replace(microsecond=0)
+        power = {"demand_ids": [Command.create(ANY_POWER)]}
+        tariff = self.env["energy.tariff"].create(
+            {
+                "name": "Power",
+                "tz": "Europe/Berlin",
+                "version_ids": [
+                    Command.create(flat_version("2020-01-01", 0.2, **power))
+                ],
+            }
+        )
+        point, _meter = add_point(
+            self, "M-P", tariff_id=tariff.id, wallet_id=self.wallet.id
+        )
+        self.ingest((-7200, "0", "M-P"), (-5000, "10", "M-P"))
+        state = point.rating_state
+        self.assertTrue(state["demand"]["open"])
+        self.assertEqual(self.rerate(month.date(), point), 0)
+        point.invalidate_recordset()
+        self.assertEqual(point.rating_state, state)
 
     def feed_at_random(self, serial):
         """Forty readings over three days and last month, in batches of any size."""
