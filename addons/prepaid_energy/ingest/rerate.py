@@ -201,7 +201,8 @@ class Rerating:
                 self.month,
             )
         )[0][0]
-        return {f"{january.year:04}": plain(Decimal(total))}
+        year = {f"{january.year:04}": plain(Decimal(total))}
+        return year if Decimal(total) else {}
 
     def _difference(self):
         """What must be added to the stored usage, by key (see ``Batch._rate``)."""
@@ -255,10 +256,9 @@ class Rerating:
         return {"max": maxima, "open": [windows[key] for key in sorted(windows)]}
 
 
-def _before(first, months):
-    """What a dict by "YYYY-MM" has of months before ``first``; no years."""
-    return {
-        month: value
-        for month, value in months.items()
-        if len(month) > 4 and month < first
-    }
+def _before(first, spans):
+    """What a dict by "YYYY-MM", and by "YYYY", has before the month ``first``.
+
+    The next reading may begin there, when there was none since.
+    """
+    return {span: value for span, value in spans.items() if span < first[: len(span)]}

@@ -57,7 +57,7 @@ class EnergyAdvance(models.Model):
     tax_id = fields.Many2one("account.tax", required=True, readonly=True)
     amount = fields.Monetary("With Tax", required=True, readonly=True)
     amount_net = fields.Monetary("Net", required=True, readonly=True)
-    amount_tax = fields.Monetary("Tax", required=True, readonly=True)
+    amount_tax = fields.Monetary("Tax Amount", required=True, readonly=True)
     amount_used = fields.Monetary("Used", required=True, readonly=True)
     net_used = fields.Monetary(required=True, readonly=True)
     tax_used = fields.Monetary(required=True, readonly=True)

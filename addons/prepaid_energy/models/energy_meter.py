@@ -54,7 +54,13 @@ class EnergyMeter(models.Model):
     )
     telemetry = fields.Json(readonly=True, copy=False)
     telemetry_at = fields.Datetime(readonly=True, copy=False)
-    power_kw = fields.Float("Power (kW)", digits=(16, 3), readonly=True, copy=False)
+    power_kw = fields.Float(
+        "Power (kW)",
+        digits=(16, 3),
+        readonly=True,
+        copy=False,
+        help="As the meter said last; none from when its relay was read back open.",
+    )
     active = fields.Boolean(default=True)
 
     _serial_uniq = models.Constraint(

@@ -51,6 +51,8 @@ class EnergyMeter(models.Model):
         changed = relay != self.relay_state
         if changed:
             values["relay_state"] = relay
+            if relay == "open":
+                values["power_kw"] = 0  # until the meter says otherwise
         self.write(values)
         if changed:
             self.service_point_id.site_id._tell_board()

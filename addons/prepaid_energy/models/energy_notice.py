@@ -8,6 +8,7 @@ from .patience import patiently
 
 BATCH = 100  # wallets in a transaction
 REMEMBERED = timedelta(days=60)  # older news is not escalated any more
+ASKED = timedelta(days=30)  # what has not left by then, nobody waits for any more
 # What Odoo tells of a message: mail or SMS; portal views and activities see below
 REFRESH = """
 UPDATE energy_notice notice
@@ -28,7 +29,7 @@ UPDATE energy_notice notice
           JOIN mail_notification note ON note.mail_message_id = notice.message_id
                                      AND note.res_partner_id = notice.partner_id
          WHERE notice.state IN ('queued', 'sent')
-           AND notice.sent_at > (now() AT TIME ZONE 'UTC') - interval '30 days') told
+           AND notice.sent_at > %s) told
  WHERE told.id = notice.id
    AND (told.state, told.reason) IS DISTINCT FROM (notice.state, notice.reason)
 RETURNING notice.id
@@ -118,13 +119,17 @@ class EnergyNotice(models.Model):
     def _refresh(self):
         """Take over what Odoo knows of mails, inboxes and SMS by now."""
         self.env.flush_all()
-        self.env.cr.execute(SQL(REFRESH))
+        oldest = fields.Datetime.now() - ASKED
+        self.env.cr.execute(SQL(REFRESH, oldest))
         changed = self.browse([row[0] for row in self.env.cr.fetchall()])
         changed.invalidate_recordset(["state", "reason", "read_at"])
         kinds = self.env["mail.notification"]._fields["failure_type"]
         words = dict(kinds._description_selection(self.env))
         for notice in changed.filtered(lambda one: one.reason in words):
             notice.reason = words[notice.reason]  # Odoo keeps a code there
+        stuck = self.search([("state", "=", "queued"), ("sent_at", "<=", oldest)])
+        reason = self.env._("It has not left within %s days.", ASKED.days)
+        stuck.write({"state": "failed", "reason": reason})
 
     @api.model
     def _hold(self, wallet, values, until):

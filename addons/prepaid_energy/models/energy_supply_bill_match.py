@@ -41,7 +41,10 @@ class EnergySupplyBill(models.Model):
         "energy.supply.bill.line", "bill_id", domain=[("section", "=", "node")]
     )
     variance_ids = fields.One2many(
-        "energy.supply.bill.line", "bill_id", domain=[("section", "=", "variance")]
+        "energy.supply.bill.line",
+        "bill_id",
+        "Parts of the Variance",
+        domain=[("section", "=", "variance")],
     )
 
     def action_match(self):

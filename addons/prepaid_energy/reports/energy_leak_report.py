@@ -25,6 +25,7 @@ WITH loss AS (
       FROM energy_interval hour
       JOIN energy_service_point point ON point.id = hour.service_point_id
      WHERE hour.at >= %(since)s AND hour.commodity = 'electricity'
+       AND NOT COALESCE(point.life_safety, false)
        AND (hour.weekday >= 5 OR hour.hour < 6 OR hour.hour >= 22)
        AND NOT EXISTS (
             SELECT FROM energy_service_point child WHERE child.parent_id = point.id)
@@ -74,7 +75,7 @@ SELECT service_point_id * 4 AS id, 'loss' AS kind, service_point_id,
        100 * unexplained / NULLIF(measured, 0) AS unexplained_percent,
        unexplained / known AS power, unexplained / known * 730 AS energy_month,
        unexplained / known * 8760 AS energy_year, amount / known * 730 AS amount_month
-  FROM loss WHERE known > 0
+  FROM loss WHERE known > 0 AND unexplained > 0
  UNION ALL
 SELECT service_point_id * 4 + 1, 'idle', service_point_id, NULL, idle.wallet_id,
        wallet.kind, site_id, idle.company_id, idle.currency_id,
@@ -119,10 +120,10 @@ class EnergyLeakReport(models.Model):
         readonly=True,
         help="Unexplained loss: delivered by the feeder, measured by no sub-meter, and "
         "not technical. Night and idle load: what a tenth of the hours at night (22 to "
-        "6) and at weekends do not exceed. Standing load: what a baseline finds to be "
-        "consumed each day, whatever is produced. Uneven phases: what the copper of a "
-        "feeder loses more than with even ones, by its copper loss; a part of what is "
-        "unexplained.",
+        "6) and at weekends do not exceed; life safety has to run and is left out. "
+        "Standing load: what a baseline finds to be consumed each day, whatever is "
+        "produced. Uneven phases: what the copper of a feeder loses more than with "
+        "even ones, by its copper loss; a part of what is unexplained.",
     )
     service_point_id = fields.Many2one("energy.service.point", readonly=True)
     line_id = fields.Many2one("energy.line", "Production Line", readonly=True)

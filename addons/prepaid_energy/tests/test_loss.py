@@ -419,6 +419,27 @@ class TestIdleLoad(LossCase):
         )
         self.assertEqual(leaks.service_point_id, self.b | self.feeder)
 
+    def test_life_safety_has_to_run(self):
+        self.a.life_safety = True
+        self.run_hours(9 * 24, 100, 60, 35)
+        self.losses()
+        idle = self.env["energy.leak.report"].search(
+            [
+                ("service_point_id", "in", (self.a | self.b).ids),
+                ("kind", "=", "idle"),
+            ]
+        )
+        self.assertEqual(idle.service_point_id, self.b)
+
+    def test_a_feeder_that_lost_nothing_leaks_not(self):
+        self.run_hours(30, 94.9, 60, 35)
+        self.assertLess(sum(self.losses().mapped("unexplained")), 0)
+        self.assertFalse(
+            self.env["energy.leak.report"].search(
+                [("service_point_id", "=", self.feeder.id), ("kind", "=", "loss")]
+            )
+        )
+
     def test_the_standing_load_of_a_baseline_is_ranked(self):
         self.run_hours(3, 100, 60, 35)
         self.losses()

@@ -1,6 +1,6 @@
 """What is sent to whom, when, over which channel, and what is noted of it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -110,6 +110,16 @@ class TestNotice(NoticeCase):
         )
         self.work()
         self.assertEqual((notice.state, notice.reason), ("bounced", "mailbox is full"))
+
+    def test_what_never_left_has_failed(self):
+        self.move("-85", "low")
+        (notice,) = self.notices()
+        notice.message_id.notification_ids.notification_status = "ready"
+        for days, state in ((29, "queued"), (31, "failed")):
+            with freeze_time(notice.sent_at + timedelta(days=days)):
+                self.work()
+            self.assertEqual(notice.state, state)
+        self.assertIn("30", notice.reason)
 
     def test_a_code_of_odoo_is_said_in_words(self):
         self.move("-85", "low")

@@ -259,6 +259,19 @@ class TestRelay(RelayCase):
         self.assertEqual(self.bridge.commands([])["commands"], [])
         self.assertEqual(self.meter.relay_state, "open")
 
+    def test_no_power_flows_through_an_open_relay(self):
+        self.poll("closed")
+        now = fields.Datetime.now()
+        said = ["M-1", f"{now - timedelta(minutes=1)}Z", {"p": 2.5}]
+        self.bridge.ingest({"uid": "power", "readings": [], "telemetry": [said]})
+        self.assertEqual(self.point.power_kw, 2.5)
+        self.poll("open")
+        self.assertEqual(self.point.power_kw, 0)
+        self.assertEqual(self.meter.telemetry["p"], 2.5, "what was measured stays")
+        said = ["M-1", f"{now}Z", {"p": 2.4}]  # a bridge over the relay
+        self.bridge.ingest({"uid": "again", "readings": [], "telemetry": [said]})
+        self.assertEqual(self.meter.power_kw, 2.4)
+
     def test_polls_without_news_write_nothing(self):
         self.poll("closed")
         self.env.flush_all()

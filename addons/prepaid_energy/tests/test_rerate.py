@@ -105,11 +105,11 @@ class TestRerate(EnergyCase):
                 point.invalidate_recordset()
                 self.assertEqual(point.rating_state, state)
 
-    def test_a_window_that_still_fills_is_kept(self):
-        """The last reading is of last month, in the middle of a quarter of an hour."""
+    def test_what_the_year_before_left_open_is_kept(self):
+        """The last reading is of last year, in the middle of a quarter of an hour."""
         berlin = ZoneInfo("Europe/Berlin")
-        month = datetime.now(berlin).replace(day=1, hour=0, minute=0, second=0)
-        self.begin = month.astimezone(UTC).replace(microsecond=0)
+        month = datetime(datetime.now(berlin).year, 1, 1, tzinfo=berlin)
+        self.begin = month.astimezone(UTC)
         power = {"demand_ids": [Command.create(ANY_POWER)]}
         tariff = self.env["energy.tariff"].create(
             {

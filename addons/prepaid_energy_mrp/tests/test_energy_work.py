@@ -42,7 +42,11 @@ class TestEnergyWork(WorkCase):
         self.finish(order, 180)
         self.allocate()
         self.assertEqual(order.energy_kwh, 20)
-        self.assertAlmostEqual(self.center.energy_idle_share, 66.7, 1)
+        with freeze_time(SIX + timedelta(days=20)):
+            self.assertAlmostEqual(self.center.energy_idle_share, 66.7, 1)
+        self.center.invalidate_recordset()
+        with freeze_time(SIX + timedelta(days=40)):
+            self.assertEqual(self.center.energy_idle_share, 0, "too long ago")
 
     def test_a_breakdown_is_idle(self):
         """Time that is logged on an order, and was none of work."""
