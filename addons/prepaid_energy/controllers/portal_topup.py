@@ -1,5 +1,6 @@
 import json
 import math
+from collections import Counter
 
 from odoo import http
 from odoo.exceptions import UserError, ValidationError
@@ -24,6 +25,12 @@ class PortalTopup(PortalEnergy):
             wallet_sudo
         )
         return {**values, **self._energy_topup_values(wallet_sudo, amount)}
+
+    def _energy_now_values(self, wallet_sudo):
+        return {
+            **super()._energy_now_values(wallet_sudo),
+            "topup_choices": self._energy_topup_choices(wallet_sudo),
+        }
 
     @http.route(
         "/my/energy/<int:wallet_id>/transaction",
@@ -135,7 +142,7 @@ class PortalTopup(PortalEnergy):
         return wallet_sudo.currency_id.round(amount)
 
     def _energy_topup_choices(self, wallet_sudo):
-        """Amounts to tap at: what restores supply, what was paid last, round ones.
+        """Amounts to tap at: what restores supply, what is usually paid, round ones.
 
         :return: list of (amount, reason): ``restore``, ``last`` or "".
         """
@@ -154,9 +161,14 @@ class PortalTopup(PortalEnergy):
             order="id desc",
             limit=LOOK_BACK,
         )
-        amounts = list(dict.fromkeys(last.mapped("amount")))[:LAST]
+        usual = [
+            amount
+            for amount, times in Counter(last.mapped("amount")).most_common()
+            # once, and to the cent: what was missing on a day
+            if times > 1 or amount == int(amount)
+        ]
         reasons = {needed: "restore"} if needed else {}
-        reasons.update((amount, "last") for amount in amounts if amount != needed)
+        reasons.update((amount, "last") for amount in usual[:LAST] if amount != needed)
         for factor in (1, 4, 10, 20, 40):
             if len(reasons) < CHOICES:
                 reasons.setdefault(low * factor, "")
@@ -169,11 +181,7 @@ class PortalTopup(PortalEnergy):
 
     def _energy_topup_values(self, wallet_sudo, amount):
         """The payment form for the chosen amount, or the choice of amounts."""
-        values = {
-            "topup_choices": self._energy_topup_choices(wallet_sudo),
-            "topup_amount": None,
-            "topup_error": None,
-        }
+        values = {"topup_amount": None, "topup_error": None}
         if amount is None:
             return values
         chosen = self._energy_amount(wallet_sudo, amount)

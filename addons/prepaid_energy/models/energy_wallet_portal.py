@@ -210,17 +210,17 @@ class EnergyWallet(models.Model):
         :param Decimal balance: in the wallet's currency.
         :return: dict: share, warning (0 to 1), low and high ends as people read them.
         """
-        policy = self.policy_id
-        low = min(self._cutoff(), balance)
+        policy, cutoff = self.policy_id, self._cutoff()
         warning = exact(policy.warning_threshold, 6) if policy else Decimal(0)
-        high = max(low + 4 * max(warning - low, Decimal(0)), balance, low + 1)
+        high = cutoff + _round_end(max(4 * (warning - cutoff), balance - cutoff))
+        low = cutoff - _round_end(cutoff - balance) if balance < cutoff else cutoff
         return {
             "share": float((balance - low) / (high - low)),
             "warning": float(min(max((warning - low) / (high - low), 0), 1)),
             "low": self._format(low),
             "high": self._format(high),
             "warning_text": self._format(warning),
-            "cutoff_text": self._format(self._cutoff()),
+            "cutoff_text": self._format(cutoff),
             "color": GAUGE_COLORS[self.level],
             "label": self._gauge_label(balance, high, warning),
         }
@@ -324,3 +324,11 @@ class EnergyWallet(models.Model):
             commodity: (Decimal(energy or 0), unit, Decimal(amount or 0))
             for commodity, energy, unit, amount in rows
         }
+
+
+def _round_end(length):
+    """Where a scale of at least this length ends: at 1, 2 or 5, or ten times that …"""
+    if length <= 0:
+        return Decimal(1)
+    ten = Decimal(1).scaleb(length.adjusted())
+    return next(part * ten for part in (1, 2, 5, 10) if part * ten >= length)

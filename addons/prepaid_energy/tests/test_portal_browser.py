@@ -175,6 +175,8 @@ class TestPortalBrowser(HttpCase):
             const part = supply().closest("[data-part]");
             supply().dataset.state = "off";
             document.querySelector("[role=status]").textContent = "Cut off";
+            const amounts = document.querySelector(".o_energy_amounts");
+            amounts.innerHTML = "<a class='old'>$ 1.00 restores supply</a>";
             const status = document.querySelector("[role=status]");
             document.dispatchEvent(new Event("visibilitychange"));
             for (let i = 0; i < 100 && supply().dataset.state !== "on"; i++) {
@@ -182,6 +184,12 @@ class TestPortalBrowser(HttpCase):
             }
             if (supply().dataset.state !== "on" || !part.isConnected) {
                 throw new Error("the supply was not refreshed");
+            }
+            if (!amounts.isConnected || amounts.querySelector(".old")) {
+                throw new Error("the amounts to tap at are those of before");
+            }
+            if (!amounts.querySelector("a[href*='amount=']")) {
+                throw new Error("there is nothing to tap at");
             }
             if (!status.isConnected || status.textContent.includes("Cut off")) {
                 throw new Error("the status was not told to who listens");

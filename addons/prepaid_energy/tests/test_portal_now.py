@@ -264,7 +264,16 @@ class TestNow(EnergyCase):
             gauge = wallet._gauge(Decimal(balance))
             self.assertTrue(0 <= gauge["share"] <= 1, gauge)
             self.assertTrue(0 <= gauge["warning"] <= 1, gauge)
-        self.assertEqual(wallet._gauge(Decimal(40))["share"], 0.5)
+        self.assertEqual(wallet._gauge(Decimal(40))["share"], 0.4)
+        for balance, low, high in (
+            ("40", "0.00", "100.00"),
+            ("780.10", "0.00", "1,000.00"),
+            ("-0.37", "-0.50", "100.00"),
+            ("-7", "-10.00", "100.00"),
+        ):
+            gauge = wallet._gauge(Decimal(balance))
+            for end, text in (("low", low), ("high", high)):
+                self.assertEqual(re.sub(r"[^\d.,-]", "", gauge[end]), text, balance)
         self.assertIn("20.00", wallet._gauge(Decimal(40))["label"])
 
     def test_the_number_of_queries_does_not_grow_with_points(self):
@@ -363,16 +372,17 @@ class TestNowHttp(HttpCase):
                     "energy_wallet_id": self.wallet.id,
                     "journal_id": self.journal.id,
                 }
-                for amount in (33, 700)
+                for amount in (33, 700, 41.27)
             ]
         ).action_post()
-        credit(self.wallet, "-733", "spent again")
+        credit(self.wallet, "-774.27", "spent again")
         self.wallet._apply_policy()
         page = self.url_open(self.url).text
         for amount in ("15.0", "33.0"):
             self.assertIn(f"amount={amount}#topup", page)
         self.assertNotIn("amount=700.0", page, "above the largest top-up")
         self.assertNotIn("amount=5.0#topup", page, "it would not restore supply")
+        self.assertNotIn("amount=41.27", page, "what was missing once")
         self.assertIn("restores supply", page)
         self.assertIn("paid before", page)
 
