@@ -298,18 +298,31 @@ def paths(tenant):
     }
 
 
-@pytest.mark.parametrize("size", ["phone", "desk"])
-def test_no_serious_fault_by_the_rules_of_axe(tenant, request, size):
+MAIN = ("wallets", "wallet", "cut off", "top-up", "warnings", "statement")
+
+
+@pytest.mark.parametrize(
+    ("size", "lang"),
+    [("phone", ""), ("desk", ""), ("phone", "es"), ("phone", "zh_CN")],
+)
+def test_no_serious_fault_by_the_rules_of_axe(tenant, request, size, lang):
+    """Of each page; in other languages, whose words are longer, of the main ones."""
     page = request.getfixturevalue(size)
     axe = (node_env.modules() / "axe-core/axe.min.js").read_text()
     problems, login = {}, None
+    prefix = f"/{lang}" if lang else ""
     for name, (user, path) in paths(tenant).items():
+        if lang and name not in MAIN:
+            continue
         if user != login:
             page.context.clear_cookies()
             tenant.page(page, user, "/my/energy")
             login = user
-        page.goto(path)
-        page.wait_for_timeout(1500)
+        page.goto(prefix + path)
+        page.wait_for_timeout(1500 if not lang else 700)
+        if lang:
+            said = page.evaluate("document.documentElement.lang")
+            assert said.startswith(lang[:2]), "the page is in another language"
         page.evaluate(OPEN)
         page.evaluate(axe)
         found = page.evaluate(CHECK)

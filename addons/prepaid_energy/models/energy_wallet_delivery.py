@@ -171,9 +171,10 @@ class EnergyWallet(models.Model):
                 {"type": "warning", "title": self.name, "message": text},
             )
         listeners = partners.filtered("user_ids")
+        at = fields.Datetime.now().isoformat() + "Z"  # a browser may hear it days later
         for partner in listeners | self._portal_people():
             partner._bus_send(
-                "prepaid_energy.wallet", {"wallet_id": self.id, "text": text}
+                "prepaid_energy.wallet", {"wallet_id": self.id, "text": text, "at": at}
             )
         for partner in listeners:
             self._note_notice("portal", partner, values)

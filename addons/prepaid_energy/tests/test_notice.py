@@ -1,5 +1,6 @@
 """What is sent to whom, when, over which channel, and what is noted of it."""
 
+import json
 from datetime import datetime, timedelta
 from unittest.mock import patch
 
@@ -171,6 +172,8 @@ class TestNotice(NoticeCase):
         sent = self.env["bus.bus"].sudo().search([]).mapped("message")
         self.assertTrue(any("simple_notification" in one for one in sent))
         self.assertTrue(any("prepaid_energy.wallet" in one for one in sent))
+        news = [json.loads(one) for one in sent if "prepaid_energy.wallet" in one]
+        self.assertRegex(news[0]["payload"]["at"], r"^\d{4}-\d\d-\d\dT[\d:.]+Z$")
         self.assertEqual(self.notices(channel="portal").partner_id, contact)
 
     def test_looking_at_the_wallet_is_reading(self):

@@ -162,6 +162,25 @@ class TestPortalBrowser(HttpCase):
             """,
         )
 
+    def test_old_news_is_not_told_and_new_one_with_its_time(self):
+        """The bus brings what a browser missed, maybe a cut that is over."""
+        self.check(
+            f"/my/energy/{self.wallet.id}",
+            """
+            const file = "@prepaid_energy/portal/energy_portal";
+            const {EnergyNews} = odoo.loader.modules.get(file);
+            const said = [];
+            const page = {say: (text) => said.push(text)};
+            for (const minutes of [24 * 60, 61, 5]) {
+                const at = new Date(Date.now() - minutes * 60000).toISOString();
+                EnergyNews.prototype.hear.call(page, {text: `told ${minutes}`, at});
+            }
+            if (said.length !== 1 || !/\\d:\\d\\d.* · told 5$/.test(said[0])) {
+                throw new Error(`told: ${said}`);
+            }
+            """,
+        )
+
     def test_the_open_page_sees_supply_return(self):
         """What the browser fetches while it is open is put in place."""
         credit(self.wallet, "500", "more")

@@ -47,7 +47,8 @@ env["energy.wallet"].with_user(user).browse(first.id)._invite(
 )
 looker = env["res.users"].search([("login", "=", "looker@example.com")])
 looker.password = "looker@example.com"
-env["res.lang"]._activate_lang("es_ES")
+for lang in ("es_ES", "zh_CN"):
+    env["res.lang"]._activate_lang(lang)
 modules = env["ir.module.module"].search([("name", "=like", "prepaid_energy%")])
-modules._update_translations(["es_ES"])
+modules._update_translations(["es_ES", "zh_CN"])
 result = {"first": first.id, "second": second.id, "other": ref("wallet_t2").id}

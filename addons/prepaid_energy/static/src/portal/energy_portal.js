@@ -15,6 +15,9 @@ const GATHER = 300; // several changes at once are fetched at once
 const CONNECTED = "CONNECTED"; // of the bus's worker
 const CHANGED = "energy_wallet/changed";
 const NEWS = "prepaid_energy.wallet";
+// The bus keeps what a browser has missed. Then the page itself says how it stands, and
+// what happened hours ago, such as a cut that is over, is no news any more.
+const NEWS_AGE = 3600000;
 
 /**
  * An address in the language of the page: without it Odoo redirects to where it is.
@@ -219,7 +222,7 @@ export class EnergyNews extends Interaction {
 
     setup() {
         this.title = document.title;
-        this.onNews = ({text}) => this.say(text);
+        this.onNews = (news) => this.hear(news);
     }
 
     start() {
@@ -229,6 +232,20 @@ export class EnergyNews extends Interaction {
 
     destroy() {
         this.services.bus_service.unsubscribe(NEWS, this.onNews);
+    }
+
+    /**
+     * Say it with its time, unless it is old.
+     *
+     * @param {Object} news text, and at: when it was sent
+     */
+    hear({text, at}) {
+        const sent = new Date(at);
+        if (Date.now() - sent > NEWS_AGE) {
+            return;
+        }
+        const lang = document.documentElement.lang || undefined;
+        this.say(`${sent.toLocaleTimeString(lang, {timeStyle: "short"})} · ${text}`);
     }
 
     /**
