@@ -319,7 +319,7 @@ def test_no_serious_fault_by_the_rules_of_axe(tenant, request, size, lang):
             tenant.page(page, user, "/my/energy")
             login = user
         page.goto(prefix + path)
-        page.wait_for_timeout(1500 if not lang else 700)
+        page.wait_for_timeout(500 if lang else 1500)
         if lang:
             said = page.evaluate("document.documentElement.lang")
             assert said.startswith(lang[:2]), "the page is in another language"
