@@ -148,6 +148,7 @@ class EnergyGateway(models.Model):
                 [("id", "in", list(by_id)), ("gateway_id", "=", gateway.id)]
             )
         )
+        commands.meter_id._hold()
         for command in commands:
             gateway._take_result(command, by_id[command.id])
         return {
@@ -199,6 +200,9 @@ class EnergyGateway(models.Model):
                 ("can_limit", "=", True),
             ]
         )
+        meters.filtered(
+            lambda meter: meter.has_relay and _has_news(meter, rows.get(meter.serial))
+        )._hold()
         limiting = meters.filtered("can_limit")
         ordered = limiting and self._unfinished("load_limit").meter_id
         for meter in meters:
@@ -212,11 +216,10 @@ class EnergyGateway(models.Model):
                 meter._take_reported_limit(limit, meter in ordered)
 
     def _take_reported_relay(self, meter, row):
-        relay, generation = row.get("relay"), row.get("generation")
-        if relay not in ("closed", "open", "unknown"):
+        relay, generation = _reported_relay(row)
+        if not relay:
             return
-        generation = generation if type(generation) is int else 0
-        if (relay, generation) != (meter.relay_state, meter.relay_generation):
+        if _has_news(meter, row):
             meter._take_relay(relay, generation)
         if relay != "unknown":
             meter._reconcile()
@@ -337,3 +340,18 @@ class EnergyGateway(models.Model):
                 self.env._("The bridge is silent"),
                 self.env._("Last seen %s UTC.", gateway.last_seen),
             )
+
+
+def _reported_relay(row):
+    """(relay, generation) as a bridge reported it; no relay where it is nonsense."""
+    relay, generation = row.get("relay"), row.get("generation")
+    if relay not in ("closed", "open", "unknown"):
+        relay = None
+    return relay, generation if type(generation) is int else 0
+
+
+def _has_news(meter, row):
+    """Whether a bridge reports another relay state than is known; ``row`` or None."""
+    relay, generation = _reported_relay(row or {})
+    known = meter.relay_state, meter.relay_generation
+    return bool(relay) and (relay, generation) != known

@@ -39,6 +39,21 @@ class EnergyMeter(models.Model):
             )._finish("superseded", detail=self.env._("The meter changed its bridge"))
         return super().write(vals)
 
+    def _hold(self):
+        """Lock the meters before anything of theirs is written, as a batch does.
+
+        Two calls of a bridge that lock commands and meters the other way round would
+        wait for each other.
+        """
+        if self:
+            self.env.execute_query(
+                SQL(
+                    "SELECT id FROM energy_meter WHERE id = ANY(%s) ORDER BY id "
+                    "FOR NO KEY UPDATE",
+                    self.ids,
+                )
+            )
+
     def _take_relay(self, relay, generation):
         """Store the relay's state as the bridge read it back.
 
