@@ -213,7 +213,8 @@ class EnergyWallet(models.Model):
         policy, cutoff = self.policy_id, self._cutoff()
         warning = exact(policy.warning_threshold, 6) if policy else Decimal(0)
         high = cutoff + _round_end(max(4 * (warning - cutoff), balance - cutoff))
-        low = cutoff - _round_end(cutoff - balance) if balance < cutoff else cutoff
+        below = _round_end(max(cutoff - balance, Decimal(1)))
+        low = cutoff - below if balance < cutoff else cutoff
         return {
             "share": float((balance - low) / (high - low)),
             "warning": float(min(max((warning - low) / (high - low), 0), 1)),

@@ -126,7 +126,8 @@ class EnergyWallet(models.Model):
     def _clocks(self):
         """By which clock the days of each wallet go: that of its tariff.
 
-        With several tariffs, that of the newest supply; without one, the company's.
+        With several tariffs, that of the newest supply; without one, the company's, or
+        that of its first site.
 
         :return: dict wallet id -> name of a time zone.
         """
@@ -145,8 +146,12 @@ class EnergyWallet(models.Model):
                 )
             )
         )
-        for wallet in self:
-            # sudo: the company's address tells the hour, to its tenants as well
-            company = wallet.sudo().company_id
-            found.setdefault(wallet.id, company.partner_id.tz or "UTC")
+        # sudo: the park's clock tells the hour, to its tenants as well
+        unsupplied = self.sudo().filtered(lambda wallet: wallet.id not in found)
+        for company, wallets in unsupplied.grouped("company_id").items():
+            site = unsupplied.env["energy.site"].search_fetch(
+                [("company_id", "=", company.id)], ["tz"], order="id", limit=1
+            )
+            tz = company.partner_id.tz or site.tz
+            found.update(dict.fromkeys(wallets.ids, tz or "UTC"))
         return found

@@ -116,6 +116,16 @@ class TestStatement(StatementMixin, EnergyCase):
         line = [*self.statement(FIRST, FIRST).lines()][1]
         self.assertEqual(line.time, datetime(2026, 5, 4))
 
+    def test_a_wallet_without_supply_goes_by_the_parks_clock(self):
+        company = self.env["res.company"].create({"name": "Another park"})
+        empty = self.wallet.copy({"company_id": company.id, "policy_id": False})
+        self.assertEqual(empty._clocks(), {empty.id: "UTC"})
+        site = {"name": "North", "tz": "Asia/Seoul", "company_id": company.id}
+        self.env["energy.site"].create(site)
+        self.assertEqual(empty._clocks(), {empty.id: "Asia/Seoul"})
+        company.partner_id.tz = "America/Chicago"
+        self.assertEqual(empty._clocks(), {empty.id: "America/Chicago"})
+
     def test_wallets_keep_their_order_also_without_rows(self):
         other = self.wallet.copy({"name": "Another", "reference": False})
         empty = self.wallet.copy({"name": "Empty", "reference": False})
@@ -157,7 +167,7 @@ class TestStatement(StatementMixin, EnergyCase):
         for number in range(10):
             wallets |= self.wallet.copy({"name": f"W{number}", "reference": False})
         counts = []
-        for some in (wallets[:1], wallets):
+        for some in (wallets[:2], wallets):
             some.mapped("currency_id.name"), some.mapped("company_id.partner_id.tz")
             before = self.env.cr.sql_log_count
             list(self.statement(wallets=some).lines())
