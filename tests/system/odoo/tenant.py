@@ -30,6 +30,26 @@ entries._post(first, "topup", Decimal(300), source_key="test:first", name="Paid"
 entries._post(second, "consumption", Decimal("-1"), source_key="test:2", name="Used")
 point = first.service_point_ids[:1]
 gateway = point.meter_id.gateway_id
+dark = env["energy.service.point"].create(
+    {
+        "name": "Press shop",
+        "site_id": point.site_id.id,
+        "tariff_id": point.tariff_id.id,
+        "wallet_id": second.id,
+    }
+)
+meter = env["energy.meter"].create(
+    {"serial": "PE-DARK", "gateway_id": gateway.id, "has_relay": True}
+)
+env["energy.meter.installation"].create(
+    {
+        "meter_id": meter.id,
+        "service_point_id": dark.id,
+        "date_from": NOW.replace(tzinfo=None) - timedelta(days=3),
+    }
+)
+second._apply_policy()
+meter._take_relay("open", dark.generation)
 begin = point.meter_id.last_register or 0
 readings = [
     [
